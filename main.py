@@ -1,0 +1,142 @@
+"""DLSGAN on the command line: `python main.py --help`.
+
+Dynamic Latent Scale for GAN Inversion (Cho and Krzyzak, ICPRAM 2022). Algorithm 1 is in
+train/step.py.
+"""
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is imported anywhere
+
+import typer
+
+from config import Run, UserError, load, reason
+from train.device import import_tensorflow
+from train.experiment import (
+    Job,
+    default_workers,
+    experiment_folder,
+    list_jobs,
+    prepare,
+    prepare_apart,
+    run_experiment,
+    run_job,
+)
+from train.run_folder import RunFolder
+
+QUICK = Path(__file__).parent / "configs" / "quick.yaml"
+USER_ERROR, INTERRUPTED = 2, 130
+
+app = typer.Typer(
+    help=__doc__, pretty_exceptions_enable=False, add_completion=False, rich_markup_mode=None
+)
+ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="a YAML file, see configs/")]
+Overrides = Annotated[
+    list[str], typer.Option("--set", metavar="KEY=VALUE", help="override a key: train.epochs=3")
+]
+Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="where results go")]
+RESULTS = Path("results")
+
+
+@app.callback(invoke_without_command=True)
+def default(
+    context: typer.Context,
+    debug: Annotated[bool, typer.Option("--debug", help="show tracebacks")] = False,
+):
+    """Reproduce the paper's experiment on the embedded digits, if no command is given."""
+    if context.invoked_subcommand is None:
+        reproduce()
+
+
+@app.command("reproduce")
+def reproduce(
+    config: ConfigFile = QUICK,
+    overrides: Overrides = [],
+    out: Out = RESULTS,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            "--jobs", min=1, metavar="N", help="runs at once [one a core, or one on a GPU]"
+        ),
+    ] = None,
+):
+    """Train all runs of an experiment that are not complete yet, then draw the paper's figures."""
+    from train.display import Display
+
+    settings = load(config, overrides)
+    everything = list_jobs(settings, out)
+    epochs = settings.train.epochs
+    to_do = [job for job in everything if not RunFolder(job.folder).is_complete(epochs)]
+    print(
+        f"{settings.experiment.name}: {len(to_do)} of {len(everything)} runs to train", flush=True
+    )
+    if to_do:
+        start = time.perf_counter()
+        plan = prepare_apart(settings, everything, out)
+        workers = jobs or default_workers(plan, to_do)
+        with Display(settings, everything, plan.steps_per_epoch) as display:
+            for job in everything:
+                if job not in to_do:
+                    display.skip(job)
+            run_experiment(settings, to_do, out, workers, display.update)
+        print(f"trained in {(time.perf_counter() - start) / 60:.1f} minutes")
+    figures(experiment_folder(settings, out))
+
+
+@app.command("train")
+def train(
+    config: ConfigFile,
+    run: Annotated[str, typer.Option("--run", metavar="NAME", help="such as normal_dls_dg")],
+    seed: Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1)] = 0,
+    overrides: Overrides = [],
+    out: Out = RESULTS,
+):
+    """Train one run, from its last checkpoint if there is one."""
+    from train.display import Display
+
+    settings = load(config, overrides)
+    Run.parse(run)
+    job = Job(run, seed, experiment_folder(settings, out) / run / f"seed_{seed}")
+    plan = prepare(settings, [job], out)
+    with Display(settings, [job], plan.steps_per_epoch) as display:
+        run_job(settings, job, out, display.update)
+    print(f"metrics, images and checkpoints are in {job.folder}")
+
+
+@app.command("figures")
+def figures(
+    experiment: Annotated[Path, typer.Argument(metavar="EXPERIMENT_DIR", help="results/<name>")],
+):
+    """Draw Figures 1-17 from the metrics and images of an experiment."""
+    import_tensorflow()
+    from evaluate.figures import draw_figures
+
+    drawn, missing = draw_figures(experiment)
+    print(f"figures {', '.join(map(str, drawn))} are in {experiment / 'figures'}")
+    for number, why in missing.items():
+        print(f"figure {number} not drawn: {why}")
+
+
+def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        app()
+    except KeyboardInterrupt:
+        print("\ninterrupted; the same command goes on from the last checkpoints", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+    except (UserError, OSError) as error:
+        if "--debug" in sys.argv:
+            raise
+        where = getattr(error, "filename", None)
+        message = f"{where}: {reason(error)}" if where else str(error)
+        print(f"error: {message}", file=sys.stderr)
+        sys.exit(USER_ERROR)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+"""The discriminator with the encoder inside: from an image to its realness and its latent.
+
+See `build_discriminator`. The architecture is StyleGAN2's residual discriminator (Karras et al.
+2020, figure 7c) without minibatch standard deviation, so that one image has one latent (paper,
+section 4.1).
+"""
+
+import math
+
+import keras
+
+from models.layers import EqualizedConv2D, EqualizedDense
+
+LAST_SIZE = 4
+
+
+def build_discriminator(latent_dim, style_units, base_channels, channels, gain=2.0):
+    """One halving residual block for each entry of `channels`, then two linear heads.
+
+    Input: RGB images (batch, resolution, resolution, 3), resolution = 4 * 2 ** len(channels).
+    Output: adversarial values (batch,) and recovered latents (batch, latent_dim).
+    """
+    resolution = LAST_SIZE * 2 ** len(channels)
+    images = keras.Input((resolution, resolution, 3), name="images")
+
+    def convolution(filters, kernel_size, name, **options):
+        options = {"activation": "leaky_relu", "gain": gain} | options
+        return EqualizedConv2D(filters, kernel_size, name=name, **options)
+
+    def residual_block(feature_maps, size, filters):
+        out = min(2 * filters, base_channels)
+        skip = convolution(
+            out, 1, f"{size}_skip", downsample=True, activation="linear", use_bias=False
+        )
+        main = convolution(filters, 3, f"{size}_conv")(feature_maps)
+        main = convolution(out, 3, f"{size}_down", downsample=True)(main)
+        total = keras.layers.Add(name=f"{size}_add")([main, skip(feature_maps)])
+        return keras.layers.Rescaling(1 / math.sqrt(2), name=f"{size}_rescale")(total)
+
+    feature_maps = convolution(channels[0], 1, "from_rgb")(images)
+    for block, filters in enumerate(channels):
+        feature_maps = residual_block(feature_maps, resolution // 2**block, filters)
+    feature_maps = convolution(base_channels, 3, f"{LAST_SIZE}_conv")(feature_maps)
+
+    features = keras.layers.Flatten(name="flatten")(feature_maps)
+    features = EqualizedDense(style_units, activation="leaky_relu", gain=gain, name="dense")(
+        features
+    )
+    adversarial = EqualizedDense(1, gain=gain, name="adversarial")(features)
+    adversarial = keras.layers.Reshape((), name="adversarial_values")(adversarial)
+    latents = EqualizedDense(latent_dim, gain=gain, name="latent")(features)
+    return keras.Model(images, (adversarial, latents), name="discriminator")

@@ -1,0 +1,232 @@
+"""Layers of the three networks, built from the smallest operation upwards.
+
+All weights start as N(0, 1) and are multiplied at run time by `gain / sqrt(fan_in)` ("equalized
+learning rate", Karras et al. 2018, section 4.1). The gain is 2, as in the authors' code; He's
+initialisation would be sqrt(2).
+"""
+
+import math
+
+import keras
+import numpy as np
+from keras import ops
+
+FIR_TAPS = (1.0, 3.0, 3.0, 1.0)
+CHANNELS_LAST = "channels_last"
+
+
+def fir_filter(feature_maps, gain=1.0, stride=1):
+    """Low-pass filter every channel with the binomial [1, 3, 3, 1] x [1, 3, 3, 1] / 64.
+
+    Zero 'SAME' padding: one row and column before, two after (one, with stride 2, reaches no
+    further).
+
+    Input: (batch, height, width, channels). Output: the same, height and width divided by `stride`.
+    """
+    taps = np.outer(FIR_TAPS, FIR_TAPS) * gain / sum(FIR_TAPS) ** 2
+    kernel = np.repeat(taps[:, :, None, None], feature_maps.shape[-1], axis=2)
+    kernel = ops.convert_to_tensor(kernel, dtype=feature_maps.dtype)  # (4, 4, channels, 1)
+    return ops.depthwise_conv(
+        feature_maps, kernel, strides=stride, padding="same", data_format=CHANNELS_LAST
+    )
+
+
+def convolve(feature_maps, kernel, stride=1):
+    """Convolve with zero 'SAME' padding; kernel (size, size, in, out)."""
+    return ops.conv(feature_maps, kernel, strides=stride, padding="same", data_format=CHANNELS_LAST)
+
+
+def convolve_down(feature_maps, kernel):
+    """Low-pass filter, then convolve with stride 2; kernel (size, size, in, out).
+
+    Input: (batch, height, width, in). Output: (batch, height / 2, width / 2, out).
+    """
+    if kernel.shape[0] == 1:
+        # The stride may move to the filter: the same function for a quarter of the work. It must,
+        # too: TensorFlow's oneDNN gradient of a strided 1x1 convolution corrupts memory.
+        return convolve(fir_filter(feature_maps, stride=2), kernel)
+    return convolve(fir_filter(feature_maps), kernel, stride=2)
+
+
+def convolve_up(feature_maps, kernel):
+    """Convolve transposed with stride 2, then low-pass filter; kernel (size, size, out, in).
+
+    Input: (batch, height, width, in). Output: (batch, 2 * height, 2 * width, out).
+    """
+    doubled = ops.conv_transpose(
+        feature_maps, kernel, strides=2, padding="same", data_format=CHANNELS_LAST
+    )
+    return fir_filter(doubled, gain=4.0)
+
+
+class EqualizedLayer(keras.layers.Layer):
+    """What the weighted layers share: a scaled N(0, 1) kernel, a zero bias and an activation."""
+
+    def __init__(self, activation=None, use_bias=True, gain=2.0, **kwargs):
+        super().__init__(**kwargs)
+        self.activation = keras.activations.get(activation)  # "leaky_relu" has slope 0.2
+        self.use_bias = use_bias
+        self.gain = gain
+
+    def add_weights(self, kernel_shape, fan_in, bias_size):
+        self.multiplier = self.gain / math.sqrt(fan_in)
+        self.kernel = self.add_weight(
+            shape=kernel_shape,
+            initializer=keras.initializers.RandomNormal(stddev=1.0),
+            name="kernel",
+        )
+        self.bias = None
+        if self.use_bias:
+            self.bias = self.add_weight(shape=(bias_size,), initializer="zeros", name="bias")
+
+    def activate(self, outputs):
+        if self.use_bias:
+            outputs = outputs + self.bias
+        return self.activation(outputs)
+
+    def get_config(self):
+        return super().get_config() | {
+            "activation": keras.activations.serialize(self.activation),
+            "use_bias": self.use_bias,
+            "gain": self.gain,
+        }
+
+
+@keras.saving.register_keras_serializable(package="dlsgan")
+class EqualizedDense(EqualizedLayer):
+    """Fully connected: `activation(x @ kernel * gain / sqrt(in) + bias)`.
+
+    Input: (batch, in). Output: (batch, units).
+    """
+
+    def __init__(self, units, **kwargs):
+        super().__init__(**kwargs)
+        self.units = units
+
+    def build(self, input_shape):
+        fan_in = input_shape[-1]
+        self.add_weights((fan_in, self.units), fan_in, bias_size=self.units)
+
+    def call(self, inputs):
+        return self.activate(ops.matmul(inputs, self.kernel * self.multiplier))
+
+    def get_config(self):
+        return super().get_config() | {"units": self.units}
+
+
+@keras.saving.register_keras_serializable(package="dlsgan")
+class EqualizedConv2D(EqualizedLayer):
+    """Convolution: `activation(conv(x, kernel * gain / sqrt(k * k * in)) + bias)`.
+
+    With `downsample`, a low-pass filter comes first and the stride is 2.
+
+    Input: (batch, height, width, in). Output: (batch, height, width, filters), halved if
+    downsampled.
+    """
+
+    def __init__(self, filters, kernel_size, downsample=False, **kwargs):
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.kernel_size = kernel_size
+        self.downsample = downsample
+
+    def build(self, input_shape):
+        size, channels = self.kernel_size, input_shape[-1]
+        self.add_weights((size, size, channels, self.filters), size**2 * channels, self.filters)
+
+    def call(self, feature_maps):
+        kernel = self.kernel * self.multiplier
+        convolution = convolve_down if self.downsample else convolve
+        return self.activate(convolution(feature_maps, kernel))
+
+    def get_config(self):
+        return super().get_config() | {
+            "filters": self.filters,
+            "kernel_size": self.kernel_size,
+            "downsample": self.downsample,
+        }
+
+
+@keras.saving.register_keras_serializable(package="dlsgan")
+class ModulatedConv2D(EqualizedLayer):
+    """Convolution whose input channels are scaled by a style and whose outputs are standardised.
+
+    `y = conv(x * (EqualizedDense(style) + 1), kernel)`, then `activation(y / std(y) + bias)`, with
+    the standard deviation of each sample's each map over height and width. With `upsample`, the
+    convolution is transposed with stride 2 and a low-pass filter follows.
+
+    As the authors' code does: StyleGAN2 demodulates the weights instead. The equalizing multiplier
+    cancels in the division, so it is left out.
+
+    Input: (batch, height, width, in) and style (batch, style_units).
+    Output: (batch, height, width, filters), doubled if upsampled.
+    """
+
+    def __init__(self, filters, kernel_size, upsample=False, **kwargs):
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.kernel_size = kernel_size
+        self.upsample = upsample
+
+    def build(self, feature_maps_shape, style_shape):
+        size, channels = self.kernel_size, feature_maps_shape[-1]
+        ends = (self.filters, channels) if self.upsample else (channels, self.filters)
+        self.add_weights((size, size, *ends), size**2 * channels, bias_size=self.filters)
+        self.style = EqualizedDense(channels, gain=self.gain, dtype=self.dtype_policy, name="style")
+        self.style.build(style_shape)
+
+    def call(self, feature_maps, style):
+        scale = self.style(style)[:, None, None, :] + 1.0  # (batch, 1, 1, in)
+        convolution = convolve_up if self.upsample else convolve
+        feature_maps = convolution(feature_maps * scale, self.kernel)
+        deviation = ops.std(feature_maps, axis=(1, 2), keepdims=True)  # (batch, 1, 1, filters)
+        return self.activate(
+            feature_maps * (1.0 / deviation)
+        )  # cheaper to differentiate than x / y
+
+    def get_config(self):
+        return super().get_config() | {
+            "filters": self.filters,
+            "kernel_size": self.kernel_size,
+            "upsample": self.upsample,
+        }
+
+
+@keras.saving.register_keras_serializable(package="dlsgan")
+class LearnedConstant(keras.layers.Layer):
+    """A trainable N(0, 1) constant, repeated for each sample; it ignores the style's values.
+
+    Input: style (batch, style_units). Output: (batch, size, size, channels).
+    """
+
+    def __init__(self, size, channels, **kwargs):
+        super().__init__(**kwargs)
+        self.size = size
+        self.channels = channels
+
+    def build(self, style_shape):
+        self.constant = self.add_weight(
+            shape=(1, self.size, self.size, self.channels),
+            initializer=keras.initializers.RandomNormal(stddev=1.0),
+            name="constant",
+        )
+
+    def call(self, style):
+        return ops.repeat(self.constant, ops.shape(style)[0], axis=0)
+
+    def get_config(self):
+        return super().get_config() | {"size": self.size, "channels": self.channels}
+
+
+@keras.saving.register_keras_serializable(package="dlsgan")
+class UpsampleImage(keras.layers.Layer):
+    """Double height and width: a zero after each row and column, then the filter with gain 4.
+
+    Input: (batch, height, width, channels). Output: (batch, 2 * height, 2 * width, channels).
+    """
+
+    def call(self, images):
+        _, height, width, channels = images.shape
+        cells = ops.reshape(images, (-1, height, 1, width, 1, channels))
+        cells = ops.pad(cells, ((0, 0), (0, 0), (0, 1), (0, 0), (0, 1), (0, 0)))
+        return fir_filter(ops.reshape(cells, (-1, 2 * height, 2 * width, channels)), gain=4.0)

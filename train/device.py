@@ -1,0 +1,40 @@
+"""TensorFlow itself, and the device that it computes on."""
+
+import contextlib
+import os
+
+
+def import_tensorflow():
+    """Import TensorFlow, late and without the lines it writes before its log level counts.
+
+    Late, because it takes seconds: neither `--help` nor an error in the config waits for it.
+    """
+    with _standard_error_to(os.devnull):
+        import tensorflow
+    return tensorflow
+
+
+@contextlib.contextmanager
+def _standard_error_to(path):
+    """Redirect the file descriptor: what C++ writes does not pass through sys.stderr."""
+    kept, target = os.dup(2), os.open(path, os.O_WRONLY)
+    try:
+        os.dup2(target, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(target)
+
+
+def set_up_device(tf, threads=None):
+    """Limit the cores to use, let processes share a GPU's memory; returns the device in words."""
+    if threads:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
+    gpus = tf.config.list_physical_devices("GPU")
+    for gpu in gpus:
+        tf.config.experimental.set_memory_growth(gpu, True)
+    if not gpus:
+        return f"CPU, {threads or os.cpu_count()} of {os.cpu_count()} cores"
+    return tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU")

@@ -1,0 +1,70 @@
+"""Progress on the terminal: a bar for the experiment, one for each run at work. See `Display`."""
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+_SHOWN = {"encoder_loss": "L_enc {:.3f}", "latent_entropy": "entropy {:.1f}", "fid": "FID {:.1f}"}
+
+
+def summarise(row):
+    """The main metrics of a row in a few words."""
+    return "  ".join(
+        text.format(row[name]) for name, text in _SHOWN.items() if row.get(name) is not None
+    )
+
+
+class Display:
+    """A context manager; `update` takes each `train.experiment.Progress`.
+
+    Where there is no terminal, one line an epoch is printed instead of bars.
+    """
+
+    def __init__(self, config, jobs, steps_per_epoch):
+        self.epochs = config.train.epochs
+        self.steps_per_epoch = steps_per_epoch
+        self.console = Console()
+        self.bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TaskProgressColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[latest]}"),
+            console=self.console,
+            disable=not self.console.is_terminal,
+        )
+        run_steps = self.epochs * steps_per_epoch
+        self.total = self.bars.add_task("experiment", total=len(jobs) * run_steps, latest="")
+        self.tasks, self.latest, self.done = {}, {}, dict.fromkeys(jobs, 0)
+
+    def __enter__(self):
+        self.bars.start()
+        return self
+
+    def __exit__(self, *_):
+        self.bars.stop()
+
+    def skip(self, job):
+        """Count a job that was complete before."""
+        self._advance(job, self.epochs * self.steps_per_epoch)
+
+    def update(self, progress):
+        job, epoch, step, row = progress
+        self._advance(job, (epoch - 1) * self.steps_per_epoch + step)
+        self.latest.setdefault(job, {}).update(row)
+        task = self.tasks.get(job)
+        if task is None:
+            task = self.tasks[job] = self.bars.add_task("", total=self.steps_per_epoch, latest="")
+        description = f"{job}, epoch {epoch}/{self.epochs}"
+        latest = summarise(self.latest[job])
+        self.bars.update(task, description=description, completed=step, latest=latest)
+        is_epoch_done = "epoch" in row
+        if is_epoch_done and epoch == self.epochs:
+            self.bars.remove_task(self.tasks.pop(job))
+            self.console.print(f"{job} done: {latest}", highlight=False)
+        elif is_epoch_done and not self.console.is_terminal:
+            self.console.print(f"{description}: {latest}", highlight=False)
+
+    def _advance(self, job, steps):
+        """The bar's time left comes from what was trained here, not from what was found done."""
+        self.bars.advance(self.total, steps - self.done[job])
+        self.done[job] = steps

@@ -1,0 +1,182 @@
+"""The runs of an experiment, side by side in processes of their own. See `run_experiment`."""
+
+import multiprocessing
+import os
+import queue
+import signal
+import traceback
+from collections import deque
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from config import UserError
+from train.device import import_tensorflow, set_up_device
+from train.run_folder import RunFolder
+
+_WAIT_SECONDS = 0.5
+_PROCESSES = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
+
+
+class Job(NamedTuple):
+    """One run with one seed, and its folder."""
+
+    run: str
+    seed: int
+    folder: Path
+
+    def __str__(self):
+        return f"{self.run} seed {self.seed}"
+
+
+class Progress(NamedTuple):
+    """What a job reports: steps done in an epoch, and the latest metrics or the epoch's row."""
+
+    job: Job
+    epoch: int
+    step: int
+    row: dict[str, Any]
+
+
+class Plan(NamedTuple):
+    """What `prepare` found out."""
+
+    steps_per_epoch: int
+    gpus: int
+
+
+class JobError(Exception):
+    """A fault of the program in a job; the message holds the job's traceback."""
+
+
+def experiment_folder(config, out):
+    return Path(out) / config.experiment.name
+
+
+def list_jobs(config, out):
+    """A job for each run and seed of the config."""
+    folder = experiment_folder(config, out)
+    return [
+        Job(run, seed, folder / run / f"seed_{seed}")
+        for seed in config.experiment.seeds
+        for run in config.experiment.runs
+    ]
+
+
+def feature_cache(out):
+    """Where trained feature networks are kept, shared by all experiments under `out`."""
+    return Path(out) / "features"
+
+
+def prepare(config, jobs, out):
+    """Let fail now whatever would fail later: folders, data, feature network. Returns a `Plan`.
+
+    Raises UserError.
+    """
+    for job in jobs:
+        RunFolder(job.folder).create()
+    tf = import_tensorflow()
+    from data import check_size, open_images
+    from evaluate.features import load_features
+
+    sizes = {}
+    for split in ("train", "test"):
+        images = open_images(config.data, split)
+        images.check()
+        sizes[split] = len(images)
+        check_size(config, split, len(images))
+    load_features(config.evaluate.features, feature_cache(out))
+    steps = sizes["train"] // config.train.batch_size
+    return Plan(steps, len(tf.config.list_physical_devices("GPU")))
+
+
+def run_job(config, job, out, report, threads=None):
+    """Train one run, in this process, from where it stopped. `report` takes a `Progress`.
+
+    `threads` is how many cores to use, by default all. Raises UserError.
+    """
+    tf = import_tensorflow()
+    from data import open_images
+    from evaluate.evaluator import Evaluator
+    from evaluate.features import load_features
+    from train.loop import train_run
+    from train.step import Trainer
+
+    device = set_up_device(tf, threads)
+    folder = RunFolder(job.folder)
+    folder.create()
+    folder.write_config(config, job.run, job.seed, device)
+    features = load_features(config.evaluate.features, feature_cache(out))
+    trainer = Trainer(config, job.run, job.seed)
+    evaluator = Evaluator(config, trainer, open_images(config.data, "test"), features)
+    train_images = open_images(config.data, "train")
+
+    def report_progress(epoch, step, row):
+        report(Progress(job, epoch, step, row))
+
+    train_run(config, trainer, train_images, evaluator, folder, job.seed, report_progress)
+
+
+def prepare_apart(config, jobs, out):
+    """`prepare` in a process of its own."""
+    with ProcessPoolExecutor(1, mp_context=_PROCESSES) as pool:
+        return pool.submit(prepare, config, jobs, out).result()
+
+
+def default_workers(plan, jobs):
+    """As many runs at once as there are cores; on a GPU, one."""
+    return 1 if plan.gpus else max(1, min(len(jobs), os.cpu_count()))
+
+
+def run_experiment(config, jobs, out, workers, report):
+    """Run the jobs, `workers` at a time, each in a process of its own with its share of the cores.
+
+    Raises UserError or JobError as soon as one fails; the others are stopped, and go on from their
+    last checkpoint next time.
+    """
+    threads = max(1, os.cpu_count() // workers)
+    messages = _PROCESSES.Queue()
+    waiting, running = deque(jobs), {}
+    try:
+        while waiting or running:
+            while waiting and len(running) < workers:
+                job = waiting.popleft()
+                arguments = (config, job, out, messages, threads)
+                running[job] = _PROCESSES.Process(target=_work, args=arguments, daemon=True)
+                running[job].start()
+            _handle_messages(messages, report)
+            for job, process in list(running.items()):
+                if not process.is_alive():
+                    process.join()
+                    _handle_messages(messages, report)  # its last words
+                    if process.exitcode:
+                        raise JobError(f"{job} was killed (exit code {process.exitcode})")
+                    del running[job]
+    finally:
+        for process in running.values():
+            process.terminate()
+        for process in running.values():
+            process.join()
+
+
+def _handle_messages(messages, report):
+    """Pass reports on until there is none for a moment; raise what a job raised."""
+    try:
+        while True:
+            message = messages.get(timeout=_WAIT_SECONDS)
+            if isinstance(message, Exception):
+                raise message
+            report(message)
+    except queue.Empty:
+        return
+
+
+def _work(config, job, out, messages, threads):
+    """The main function of a job's process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends this
+    try:
+        run_job(config, job, out, messages.put, threads)
+    except UserError as error:
+        messages.put(error)
+    except Exception:  # an exception of TensorFlow may not survive the way to the parent
+        messages.put(JobError(f"{job}:\n{traceback.format_exc()}"))

@@ -1,0 +1,108 @@
+"""The folder of one run: its config, metrics and checkpoints. See `RunFolder`."""
+
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+from pathlib import Path
+
+import yaml
+
+from config import UserError, reason
+
+KEPT_CHECKPOINTS = 2
+_PACKAGES = ("tensorflow", "keras", "numpy", "scipy")
+# A run may go on with more epochs, or within another choice of runs; nothing else may change.
+_MAY_CHANGE = ("experiment", "train.epochs")
+
+
+class RunFolder:
+    """results/<experiment>/<run>/seed_<n>: what is written there, and what was already."""
+
+    def __init__(self, path):
+        self.path = Path(path)
+        self.metrics_path = self.path / "metrics.jsonl"
+        self.checkpoints = self.path / "checkpoints"
+        self.tensorboard = self.path / "tensorboard"
+
+    def create(self):
+        """Raises UserError if the folder cannot be made or written to."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            probe = self.path / ".writable"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise UserError(f"{self.path}: cannot write here: {reason(error)}") from error
+
+    def images(self, epoch):
+        return self.path / "images" / f"epoch_{epoch:04d}"
+
+    def rows(self):
+        """The rows of metrics.jsonl, one an epoch; none if there is no such file yet."""
+        if not self.metrics_path.exists():
+            return []
+        lines = self.metrics_path.read_text(encoding="utf-8").splitlines()
+        return [json.loads(line) for line in lines]
+
+    def append(self, row):
+        """Add the row of an epoch, unless it is there already: a resumed run repeats none."""
+        if row["epoch"] in {old["epoch"] for old in self.rows()}:
+            return
+        with open(self.metrics_path, "a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+
+    def is_complete(self, epochs):
+        rows = self.rows()
+        return bool(rows) and rows[-1]["epoch"] >= epochs
+
+    def write_config(self, config, run, seed, device):
+        """Write config.yaml: the resolved config, and under `recorded` what it was run with.
+
+        Raises UserError if a run with other settings was begun here.
+        """
+        path = self.path / "config.yaml"
+        settings = config.model_dump()
+        if path.exists():
+            before = yaml.safe_load(path.read_text(encoding="utf-8"))
+            differences = _differences(before, settings)
+            if differences:
+                raise UserError(
+                    f"{self.path} holds a run with other settings ({'; '.join(differences)}); "
+                    "choose another --out or experiment.name, or move it away"
+                )
+        recorded = {"run": run, "seed": seed, "device": device, "git_commit": _git_commit()}
+        recorded["python"] = platform.python_version()
+        recorded |= {package: importlib.metadata.version(package) for package in _PACKAGES}
+        text = yaml.safe_dump(settings | {"recorded": recorded}, sort_keys=False)
+        unfinished = path.with_suffix(".unfinished")
+        unfinished.write_text(text, encoding="utf-8")
+        os.replace(unfinished, path)
+
+
+def _differences(before, now):
+    before, now = _flatten(before), _flatten(now)
+    return [
+        f"{key}: {before.get(key)}, now {value}"
+        for key, value in now.items()
+        if before.get(key) != value and not key.startswith(_MAY_CHANGE)
+    ]
+
+
+def _flatten(values, prefix=""):
+    flat = {}
+    for key, value in values.items():
+        name = f"{prefix}{key}"
+        flat |= _flatten(value, f"{name}.") if isinstance(value, dict) else {name: value}
+    return flat
+
+
+def _git_commit():
+    """The commit of this code, or None outside a git checkout."""
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return result.stdout.strip()
