@@ -214,10 +214,10 @@ def _override(values, override):
     if not equals or not key.strip():
         raise UserError(f"--set takes KEY=VALUE, such as train.epochs=3. Received: {override}")
     *sections, name = key.strip().split(".")
-    for section in sections:
+    for depth, section in enumerate(sections, start=1):
         values = values.setdefault(section, {})
         if not isinstance(values, dict):
-            raise UserError(f"--set {override}: {section} is no section")
+            raise UserError(f"--set {override}: {'.'.join(sections[:depth])} is no section")
     values[name] = _parse_yaml(text, where=f"--set {override}")
 
 

@@ -19,6 +19,7 @@ from config import Run, UserError, load, reason
 from train.device import import_tensorflow
 from train.experiment import (
     Job,
+    JobError,
     default_workers,
     experiment_folder,
     list_jobs,
@@ -27,10 +28,10 @@ from train.experiment import (
     run_experiment,
     run_job,
 )
-from train.run_folder import RunFolder
+from train.run_folder import RunFolder, read_runs
 
 QUICK = Path(__file__).parent / "configs" / "quick.yaml"
-USER_ERROR, INTERRUPTED = 2, 130
+FAULT, USER_ERROR, INTERRUPTED = 1, 2, 130
 
 app = typer.Typer(
     help=__doc__, pretty_exceptions_enable=False, add_completion=False, rich_markup_mode=None
@@ -112,10 +113,12 @@ def train(
 def figures(
     experiment: Annotated[Path, typer.Argument(metavar="EXPERIMENT_DIR", help="results/<name>")],
 ):
-    """Draw Figures 1-17 from the metrics and images of an experiment."""
+    """Print the final metrics of an experiment and draw Figures 1-17."""
     import_tensorflow()
     from evaluate.figures import draw_figures
+    from train.display import print_results
 
+    print_results(read_runs(experiment))
     drawn, missing = draw_figures(experiment)
     print(f"figures {', '.join(map(str, drawn))} are in {experiment / 'figures'}")
     for number, why in missing.items():
@@ -129,6 +132,9 @@ def main():
     except KeyboardInterrupt:
         print("\ninterrupted; the same command goes on from the last checkpoints", file=sys.stderr)
         sys.exit(INTERRUPTED)
+    except JobError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(FAULT)
     except (UserError, OSError) as error:
         if "--debug" in sys.argv:
             raise

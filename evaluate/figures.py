@@ -8,9 +8,8 @@ import yaml
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
-from config import RUN_NAMES, UserError
 from models.latent import differential_entropy
-from train.run_folder import RunFolder
+from train.run_folder import read_runs
 
 METHODS = {"dls_d": "DLS, D", "dls_dg": "DLS, DG", "mse_d": "No DLS, D", "mse_dg": "No DLS, DG"}
 COLORS = {"dls_d": "#4c9be8", "dls_dg": "#0b4f9c", "mse_d": "#f2a154", "mse_dg": "#b4430b"}
@@ -27,11 +26,12 @@ class Curve(NamedTuple):
     title: str
     label: str
     dls_only: bool = False
+    paper_limit: float | None = None  # of the paper's axis, which begins at 0
 
 
 CURVES = {  # first figure of each pair (normal prior); the next number is the uniform prior's
-    1: Curve("fid", "FID comparison", "FID"),
-    3: Curve("encoder_loss", r"Average $L_{enc}$", r"$L_{enc}$"),
+    1: Curve("fid", "FID comparison", "FID", paper_limit=100.0),
+    3: Curve("encoder_loss", r"Average $L_{enc}$", r"$L_{enc}$", paper_limit=1.5),
     5: Curve("latent_entropy", "Differential latent entropy of DLSGAN", "Entropy (nats)", True),
     7: Curve("fake_psnr", "Average PSNR for generated images reconstruction", "PSNR (dB)"),
     9: Curve("fake_ssim", "Average SSIM for generated images reconstruction", "SSIM"),
@@ -67,19 +67,6 @@ def draw_figures(experiment_folder):
     return dict(sorted(drawn.items())), missing
 
 
-def read_runs(experiment_folder):
-    """The run folders with metrics: a dict of run names to lists of `RunFolder`, one a seed."""
-    runs = {}
-    for name in RUN_NAMES:
-        folders = sorted(Path(experiment_folder).glob(f"{name}/seed_*"))
-        measured = [folder for folder in map(RunFolder, folders) if folder.rows()]
-        if measured:
-            runs[name] = measured
-    if not runs:
-        raise UserError(f"{experiment_folder}: no run with metrics here (looked for */seed_*/)")
-    return runs
-
-
 def _curve_figures():
     return {
         first + offset: (prior, curve)
@@ -111,8 +98,9 @@ def draw_curves(number, curve, prior, runs):
         return None
     if curve.metric == "latent_entropy":
         _draw_greatest_entropy(axes, prior, runs)
-    elif curve.metric in ("fid", "encoder_loss"):
-        axes.set_ylim(bottom=0)
+    if curve.paper_limit:
+        last = max(line.get_ydata()[-1] for line in axes.lines)
+        axes.set_ylim(0, max(curve.paper_limit, 1.1 * last))
     _dress(axes, number, curve, prior, runs)
     return figure
 

@@ -179,10 +179,10 @@ class ModulatedConv2D(EqualizedLayer):
         scale = self.style(style)[:, None, None, :] + 1.0  # (batch, 1, 1, in)
         convolution = convolve_up if self.upsample else convolve
         feature_maps = convolution(feature_maps * scale, self.kernel)
-        deviation = ops.std(feature_maps, axis=(1, 2), keepdims=True)  # (batch, 1, 1, filters)
-        return self.activate(
-            feature_maps * (1.0 / deviation)
-        )  # cheaper to differentiate than x / y
+        _, variance = ops.moments(
+            feature_maps, axes=(1, 2), keepdims=True
+        )  # (batch, 1, 1, filters)
+        return self.activate(feature_maps * ops.rsqrt(variance))
 
     def get_config(self):
         return super().get_config() | {

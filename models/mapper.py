@@ -6,7 +6,7 @@ from models.layers import EqualizedDense
 
 
 def build_mapper(latent_dim, style_units, layers, gain=2.0):
-    """A multilayer perceptron, without StyleGAN2's normalisation of its input, as the authors have it.
+    """A multilayer perceptron, without StyleGAN2's normalisation of its input (as the authors).
 
     Input: scaled latents z∘s (batch, latent_dim). Output: styles (batch, style_units).
     """

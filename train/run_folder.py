@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from config import UserError, reason
+from config import RUN_NAMES, UserError, reason
 
 KEPT_CHECKPOINTS = 2
 _PACKAGES = ("tensorflow", "keras", "numpy", "scipy")
@@ -79,6 +79,22 @@ class RunFolder:
         unfinished = path.with_suffix(".unfinished")
         unfinished.write_text(text, encoding="utf-8")
         os.replace(unfinished, path)
+
+
+def read_runs(experiment_folder):
+    """The run folders with metrics: a dict of run names to lists of `RunFolder`, one a seed.
+
+    Raises UserError if there is none.
+    """
+    runs = {}
+    for name in RUN_NAMES:
+        folders = sorted(Path(experiment_folder).glob(f"{name}/seed_*"))
+        measured = [folder for folder in map(RunFolder, folders) if folder.rows()]
+        if measured:
+            runs[name] = measured
+    if not runs:
+        raise UserError(f"{experiment_folder}: no run with metrics here (looked for */seed_*/)")
+    return runs
 
 
 def _differences(before, now):

@@ -12,6 +12,7 @@ from train.losses import (
     generator_adversarial_loss,
     r1_penalty,
 )
+from train.optimizer import FusedAdam
 
 
 class Trainer:
@@ -34,9 +35,7 @@ class Trainer:
         self.set_epoch(0)
 
     def _build_optimizer(self, network):
-        adam = keras.optimizers.Adam(
-            beta_1=self.settings.beta_1, beta_2=self.settings.beta_2, epsilon=1e-7
-        )
+        adam = FusedAdam(beta_1=self.settings.beta_1, beta_2=self.settings.beta_2, epsilon=1e-7)
         adam.build(network.trainable_variables)
         return adam
 

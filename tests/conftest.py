@@ -1,0 +1,79 @@
+"""A tiny configuration and real image files, for all tests."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import yaml
+
+from config import Config
+
+TINY = {
+    "experiment": {"name": "tiny", "runs": ["normal_dls_dg", "uniform_mse_d"]},
+    "data": {"source": "digits", "resolution": 16, "train_size": 16, "test_size": 8},
+    "latent": {"dim": 6, "variance_window": 5},
+    "model": {
+        "style_units": 8,
+        "mapper_layers": 2,
+        "base_channels": 8,
+        "synthesis_channels": [8, 4],
+        "discriminator_channels": [4, 8],
+    },
+    "train": {"batch_size": 4, "epochs": 2, "learning_rate": 0.003, "r1_weight": 1.0},
+    "evaluate": {"batch_size": 4, "features": "none"},
+}
+
+
+def merge(values, changes):
+    """The nested dict `values` with `changes`, given as {"section.key": value}."""
+    merged = {section: dict(keys) for section, keys in values.items()}
+    for name, value in changes.items():
+        section, key = name.split(".")
+        merged[section][key] = value
+    return merged
+
+
+@pytest.fixture
+def make_config():
+    """A function: the tiny config with some keys changed, such as **{"train.epochs": 3}."""
+
+    def make(**changes):
+        return Config.model_validate(merge(TINY, changes))
+
+    return make
+
+
+@pytest.fixture
+def config_file(tmp_path):
+    """A function: the path of a YAML file with the tiny config, some keys changed."""
+
+    def write(**changes):
+        path = tmp_path / "tiny.yaml"
+        path.write_text(yaml.safe_dump(merge(TINY, changes)))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def photos():
+    """A function: n encoded images of different sizes as {name: bytes}: JPEG, grey JPEG and PNG."""
+
+    def make(count, seed=0):
+        generator = np.random.default_rng(seed)
+        files = {}
+        for index in range(count):
+            shape = (20 + index, 31, (3, 1, 4)[index % 3])
+            image = generator.integers(0, 256, shape, dtype=np.uint8)
+            encode, ending = (
+                (tf.io.encode_jpeg, "jpg"),
+                (tf.io.encode_jpeg, "JPEG"),
+                (tf.io.encode_png, "png"),
+            )[index % 3]
+            files[f"photo_{index:03d}.{ending}"] = encode(image).numpy()
+        return files
+
+    return make

@@ -1,0 +1,154 @@
+"""The config files and the one-line errors of wrong ones."""
+
+import math
+from pathlib import Path
+
+import pytest
+import yaml
+
+from config import Run, UserError, load
+
+CONFIGS = Path(__file__).parent.parent / "configs"
+
+
+def error_of(path, *overrides):
+    with pytest.raises(UserError) as caught:
+        load(path, overrides)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def test_celeba128_is_the_papers_experiment():
+    """Section 4.1, and the authors' code where the text is silent."""
+    config = load(CONFIGS / "celeba128.yaml")
+    assert config.data.model_dump() == {
+        "source": "zip:downloads/img_align_celeba.zip",
+        "resolution": 128,
+        "train_size": 162770,
+        "test_size": 19962,
+    }
+    assert config.latent.model_dump() == {"dim": 512, "variance_window": 512}
+    assert config.model.model_dump() == {
+        "style_units": 512,
+        "mapper_layers": 8,
+        "gain": 2.0,
+        "base_channels": 512,
+        "synthesis_channels": [512, 512, 256, 128, 64],
+        "discriminator_channels": [64, 128, 256, 512, 512],
+    }
+    assert config.train.model_dump() == {
+        "batch_size": 16,
+        "epochs": 50,
+        "learning_rate": 0.001,
+        "mapper_learning_rate_multiplier": 0.01,
+        "beta_1": 0.0,
+        "beta_2": 0.99,
+        "learning_rate_decay": 0.02,
+        "r1_weight": 10.0,
+        "encoder_weight": 1.0,
+    }
+    assert config.evaluate.model_dump() == {
+        "every": 1,
+        "batch_size": 16,
+        "features": "inception_v3",
+    }
+    assert len(config.experiment.runs) == 8
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.name)
+def test_every_line_of_the_embedded_configs_is_commented(path):
+    load(path)
+    for line in path.read_text().splitlines():
+        is_section = line.endswith(":") and not line.startswith(" ")
+        is_listed_run = line.startswith("    - ")
+        assert not line or is_section or is_listed_run or "#" in line, line
+
+
+def test_overrides_are_yaml_values(config_file):
+    config = load(
+        config_file(),
+        [
+            "train.epochs=7",
+            "train.learning_rate=1e-3",
+            "data.test_size=null",
+            "experiment.runs=[uniform_dls_d]",
+        ],
+    )
+    assert config.train.epochs == 7
+    assert math.isclose(config.train.learning_rate, 0.001)
+    assert config.data.test_size is None
+    assert config.experiment.runs == ["uniform_dls_d"]
+
+
+def test_run_names():
+    assert Run.parse("uniform_mse_dg") == Run("uniform", False, True)
+    assert Run.parse("normal_dls_d") == Run("normal", True, False)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("train.learning_rte=0.1", "train.learning_rte: unknown key; did you mean learning_rate?"),
+        ("optimizer.name=adam", "optimizer: unknown key; known here: experiment, data, latent"),
+        ("train.batch_size=many", "train.batch_size: should be a valid integer. Received: 'many'"),
+        ("train.batch_size=2.5", "train.batch_size: should be a valid integer"),
+        ("train.epochs='3'", "train.epochs: should be a valid integer. Received: '3'"),
+        (
+            "train.learning_rate=-0.1",
+            "train.learning_rate: should be greater than 0. Received: -0.1",
+        ),
+        ("train.r1_weight=.nan", "train.r1_weight: should be"),
+        (
+            "train.batch_size=0",
+            "train.batch_size: should be greater than or equal to 1. Received: 0",
+        ),
+        (
+            "data.resolution=100",
+            "data.resolution: use a power of two from 8 to 1024. Received: 100",
+        ),
+        ("data.resolution=2048", "data.resolution: should be less than or equal to 1024"),
+        ("data.resolution=32", "model.synthesis_channels: resolution 32 takes 3 values"),
+        ("data.source=ftp://x", "data.source: use digits, folder:PATH or zip:PATH"),
+        ("experiment.runs=[normal_dsl_d]", "experiment.runs.0: use normal_dls_dg, normal_dls_d"),
+        ("experiment.runs=[]", "experiment.runs: List should have at least 1 item"),
+        ("experiment.seeds=[1, 1]", "experiment.seeds: each value may appear once"),
+        ("experiment.name=../elsewhere", "experiment.name: String should match pattern"),
+        ("evaluate.features=resnet", "evaluate.features: use digits, inception_v3"),
+        ("train.epochs", "--set takes KEY=VALUE"),
+        ("train.epochs=[1", "not valid YAML"),
+        ("train.epochs.more=1", "--set train.epochs.more=1: train.epochs is no section"),
+    ],
+)
+def test_wrong_values(config_file, override, message):
+    assert message in error_of(config_file(), override)
+
+
+def test_digit_features_are_for_digits(config_file):
+    path = config_file(**{"data.source": "folder:photos", "evaluate.features": "digits"})
+    assert "evaluate.features: digits describes digits only" in error_of(path)
+
+
+def test_a_missing_key_and_a_missing_section(config_file):
+    path = config_file()
+    values = yaml.safe_load(path.read_text())
+    del values["data"]["source"]
+    path.write_text(yaml.safe_dump(values))
+    assert "data.source: this key is needed" in error_of(path)
+    del values["data"]
+    path.write_text(yaml.safe_dump(values))
+    assert "data: this key is needed" in error_of(path)
+
+
+def test_files_that_are_no_config(tmp_path):
+    assert "nowhere.yaml: cannot read the config file: no such file" in error_of(
+        tmp_path / "nowhere.yaml"
+    )
+    assert "cannot read the config file" in error_of(tmp_path)
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("train:\n  epochs: [1\n")
+    assert "broken.yaml: line 3: not valid YAML" in error_of(broken)
+    broken.write_text("just words")
+    assert "a config file has sections" in error_of(broken)
+    broken.write_bytes(b"\xff\xfe\x00")
+    assert "cannot read the config file" in error_of(broken)

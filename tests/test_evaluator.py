@@ -1,0 +1,99 @@
+"""What is measured after an epoch, against plain computations from the definitions."""
+
+import numpy as np
+import pytest
+
+from data.sources import open_images
+from evaluate.evaluator import Evaluator
+from evaluate.frechet import frechet_distance
+from evaluate.reconstruction import psnr, ssim
+from train.step import Trainer
+
+
+class PixelFeatures:
+    """Features that a test can compute: the mean colour of four quarters."""
+
+    protocol = {"features": "pixels"}  # noqa: RUF012
+
+    def __call__(self, images):
+        halves = np.asarray(images).reshape(len(images), 2, 8, 2, 8, 3)
+        return halves.mean(axis=(2, 4)).reshape(len(images), 12)
+
+
+@pytest.fixture(scope="module")
+def evaluator(request):
+    from config import Config
+    from tests.conftest import TINY, merge
+
+    config = Config.model_validate(merge(TINY, {"data.test_size": 40}))
+    trainer = Trainer(config, "normal_dls_dg")
+    trainer.variance_window.assign(
+        np.random.default_rng(0).uniform(0.1, 1.0, (5, 6)).astype(np.float32)
+    )
+    return Evaluator(config, trainer, open_images(config.data, "test"), PixelFeatures())
+
+
+def clipped(images):
+    return np.clip(images, -1.0, 1.0)
+
+
+def test_measures_by_the_definitions(evaluator):
+    row = evaluator.measure(epoch=3)
+    trainer, networks = evaluator.trainer, evaluator.trainer.networks
+    scale = np.asarray(trainer.scale())
+    real = evaluator.batches.images.read(np.arange(40))
+    fake = clipped(networks.generate(evaluator._sample(40, 2**31 + 3), scale))
+    for name, images in {"fake": fake, "real": real}.items():
+        again = clipped(networks.generate(networks.encode(images), scale))
+        error = np.mean((images - again) ** 2, axis=(1, 2, 3))
+        decibels = 10 * np.log10(2.0**2 / error)
+        assert row[f"{name}_psnr"] == pytest.approx(decibels.mean(), rel=1e-4)
+        assert row[f"{name}_ssim"] == pytest.approx(np.mean(ssim(images, again)), rel=1e-3)
+    features = evaluator.features
+    assert row["fid"] == pytest.approx(frechet_distance(features(real), features(fake)), rel=1e-3)
+    entropy = np.sum(np.log(scale * np.sqrt(2 * np.pi * np.e)))
+    assert row["latent_entropy"] == pytest.approx(entropy, rel=1e-5)
+    variance = trainer.variance_window.numpy().mean(axis=0)
+    assert row["informative_elements"] == np.sum(variance > 0.5)
+
+
+def test_latents_are_fresh_in_every_epoch_and_the_same_when_repeated(evaluator):
+    first, again, next_epoch = (evaluator.measure(epoch) for epoch in (1, 1, 2))
+    assert first == again
+    assert first["fid"] != next_epoch["fid"]
+    assert first["real_psnr"] == next_epoch["real_psnr"]
+
+
+def test_protocol_says_how_the_numbers_are_made(evaluator):
+    assert evaluator.protocol == {
+        "features": "pixels",
+        "real_images": 40,
+        "fake_images": 40,
+        "split": "test",
+        "seed": 2**31,
+    }
+
+
+def test_sheets_are_the_same_until_the_networks_change(evaluator):
+    sheets, again = evaluator.sheets(), evaluator.sheets()
+    ranks = {f"interpolation_{rank}" for rank in range(1, 7)}  # of 6 latent elements
+    pairs = {"real_reconstructed", "fake_reconstructed"}
+    assert set(sheets) == {"samples", "latent_noise"} | pairs | ranks
+    for name, sheet in sheets.items():
+        np.testing.assert_array_equal(sheet, again[name])
+        assert sheet.shape[0] == 8 * 48 + 7 * 2, name
+
+
+def test_psnr_by_hand():
+    images = np.zeros((2, 16, 16, 3), np.float32)
+    others = images + np.array([0.2, 0.02], np.float32)[:, None, None, None]
+    np.testing.assert_allclose(psnr(images, others), [20.0, 40.0], rtol=1e-4)
+
+
+def test_ssim_of_constant_images_by_hand():
+    """With no variance only the luminance term is left: (2ab + c) / (a^2 + b^2 + c), c = 0.02^2."""
+    a, b, c = 0.5, 0.8, (0.01 * 2) ** 2
+    images, others = (np.full((1, 16, 16, 3), value, np.float32) for value in (a, b))
+    expected = (2 * a * b + c) / (a * a + b * b + c)
+    np.testing.assert_allclose(ssim(images, others), expected, rtol=1e-3)
+    np.testing.assert_allclose(ssim(images[:, :8, :8], others[:, :8, :8]), expected, rtol=1e-3)

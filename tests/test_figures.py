@@ -1,0 +1,107 @@
+"""The paper's figures, drawn from a made-up experiment with known numbers."""
+
+import json
+
+import numpy as np
+import pytest
+import yaml
+
+from config import RUN_NAMES, UserError
+from evaluate.figures import CURVES, draw_curves, draw_figures, draw_interpolation
+from evaluate.sheets import save_sheet, tile
+from train.run_folder import read_runs
+
+
+def write_run(experiment, name, seed=0, offset=0.0, protocol="digit-classifier features"):
+    folder = experiment / name / f"seed_{seed}"
+    folder.mkdir(parents=True)
+    (folder / "config.yaml").write_text(yaml.safe_dump({"latent": {"dim": 10}}))
+    rows = [
+        {curve.metric: 10.0 * epoch + offset for curve in CURVES.values()}
+        | {"epoch": epoch, "protocol": {"features": protocol}}
+        for epoch in (1, 2, 3)
+    ]
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return folder
+
+
+def write_sheets(folder):
+    images = np.random.default_rng(0).uniform(-1, 1, (64, 16, 16, 3))
+    names = ["fake_reconstructed", "real_reconstructed"]
+    for name in names + [f"interpolation_{rank}" for rank in range(1, 9)]:
+        save_sheet(folder / "images" / "epoch_0003" / f"{name}.png", tile(images))
+
+
+@pytest.fixture
+def experiment(tmp_path):
+    for offset, name in enumerate(RUN_NAMES):
+        folder = write_run(tmp_path, name, offset=offset)
+        if name == "normal_dls_dg":
+            write_sheets(folder)
+    return tmp_path
+
+
+def test_all_17_figures_are_drawn(experiment):
+    drawn, missing = draw_figures(experiment)
+    assert list(drawn) == list(range(1, 18))
+    assert missing == {}
+    for number, path in drawn.items():
+        assert path.name == f"figure_{number:02d}.png"
+        assert path.read_bytes().startswith(b"\x89PNG")
+        assert path.with_suffix(".svg").exists() == (number not in (11, 16, 17))
+
+
+def test_a_curve_shows_the_four_methods_of_its_prior(experiment):
+    (axes,) = draw_curves(2, CURVES[1], "uniform", read_runs(experiment)).axes
+    lines = {line.get_label(): list(line.get_ydata()) for line in axes.lines}
+    assert lines == {
+        "DLS, DG": [14.0, 24.0, 34.0],
+        "DLS, D": [15.0, 25.0, 35.0],
+        "No DLS, DG": [16.0, 26.0, 36.0],
+        "No DLS, D": [17.0, 27.0, 37.0],
+    }
+    assert axes.get_title().startswith("Figure 2: FID comparison")
+    assert axes.get_ylabel() == "FID, digit-classifier features"
+    assert axes.get_xlabel() == "Epoch"
+
+
+def test_entropy_is_shown_for_dls_only_with_its_greatest_value(experiment):
+    (axes,) = draw_curves(5, CURVES[5], "normal", read_runs(experiment)).axes
+    lines = {line.get_label(): line.get_ydata() for line in axes.lines}
+    greatest = 10 * 0.5 * np.log(2 * np.pi * np.e)
+    assert set(lines) == {"DLS, D", "DLS, DG", f"greatest possible: {greatest:.1f}"}
+    assert lines[f"greatest possible: {greatest:.1f}"][0] == pytest.approx(greatest)
+
+
+def test_several_seeds_give_their_mean_and_a_band(tmp_path):
+    write_run(tmp_path, "normal_dls_d", seed=0)
+    write_run(tmp_path, "normal_dls_d", seed=1, offset=2.0)
+    (axes,) = draw_curves(3, CURVES[3], "normal", read_runs(tmp_path)).axes
+    assert list(axes.lines[0].get_ydata()) == [11.0, 21.0, 31.0]
+    band = axes.collections[0].get_paths()[0].vertices[:, 1]
+    assert (band.min(), band.max()) == (10.0, 32.0)
+
+
+def test_what_is_missing_is_named(tmp_path):
+    write_run(tmp_path, "uniform_mse_d")
+    drawn, missing = draw_figures(tmp_path)
+    assert list(drawn) == [2, 4, 8, 10, 13, 15]
+    assert missing[1] == "no run measured it"
+    assert missing[6] == "no run measured it"
+    assert missing[17] == "it shows normal_dls_dg, which is not there"
+
+
+def test_figure_17_stacks_one_row_of_each_element(experiment):
+    folder = experiment / "normal_dls_dg" / "seed_0" / "images" / "epoch_0003"
+    rows = np.full((64, 16, 16, 3), -1.0)
+    for rank in range(1, 9):  # the first latent's row of sheet r has brightness r / 8
+        rows[:8] = rank / 4 - 1
+        save_sheet(folder / f"interpolation_{rank}.png", tile(rows))
+    figure = draw_interpolation(17, folder)
+    stacked = figure.axes[1].images[0].get_array()
+    np.testing.assert_allclose(stacked[10::50, 10, 0], np.arange(1, 9) / 8, atol=0.01)
+
+
+def test_a_folder_without_runs(tmp_path):
+    with pytest.raises(UserError, match="no run with metrics here"):
+        draw_figures(tmp_path)

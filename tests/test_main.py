@@ -1,0 +1,165 @@
+"""The command line as a user meets it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import main
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def command(monkeypatch, capfd):
+    """A function: run a command in this process; returns (exit code, output, error output)."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["main.py", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main.main()
+        output, errors = capfd.readouterr()
+        return ended.value.code or 0, output, errors
+
+    return run
+
+
+def rows(folder):
+    return [json.loads(line) for line in (folder / "metrics.jsonl").open()]
+
+
+def test_reproduce_trains_all_runs_once_and_draws_the_figures(config_file, command, tmp_path):
+    arguments = ("reproduce", config_file(), "--out", tmp_path, "--jobs", "2")
+    code, output, errors = command(*arguments)
+    assert (code, errors) == (0, "")
+    assert "2 of 2 runs to train" in output
+    assert "figures 1, " not in output  # no features, no FID
+    experiment = tmp_path / "tiny"
+    for name in ("normal_dls_dg", "uniform_mse_d"):
+        folder = experiment / name / "seed_0"
+        first, second = rows(folder)
+        assert (first["epoch"], first["step"], first["images_seen"]) == (1, 4, 16)
+        assert (second["epoch"], second["step"], second["images_seen"]) == (2, 8, 32)
+        assert second["learning_rate"] == pytest.approx(0.003 * 0.98)
+        assert second["fid"] is None
+        assert np.isfinite([second["encoder_loss"], second["fake_psnr"], second["real_ssim"]]).all()
+        assert {file.stem for file in (folder / "images" / "epoch_0002").iterdir()} > {"samples"}
+        assert list((folder / "tensorboard").iterdir())
+    for number in (3, 4, 5, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17):
+        assert (experiment / "figures" / f"figure_{number:02d}.png").exists()
+    before = (experiment / "normal_dls_dg" / "seed_0" / "metrics.jsonl").read_bytes()
+
+    code, output, _ = command(*arguments)
+    assert code == 0
+    assert "0 of 2 runs to train" in output
+    assert (experiment / "normal_dls_dg" / "seed_0" / "metrics.jsonl").read_bytes() == before
+
+
+def test_an_interrupted_run_ends_as_an_uninterrupted_one(config_file, command, tmp_path):
+    train = ("train", config_file(), "--run", "uniform_dls_d")
+    assert command(*train, "--out", tmp_path / "once")[0] == 0
+    assert command(*train, "--out", tmp_path / "twice", "--set", "train.epochs=1")[0] == 0
+    assert command(*train, "--out", tmp_path / "twice")[0] == 0
+    once, twice = (
+        rows(tmp_path / name / "tiny/uniform_dls_d/seed_0") for name in ("once", "twice")
+    )
+    timings = {"images_per_second", "seconds_train", "seconds_evaluate"}
+    for left, right in zip(once, twice, strict=True):
+        assert {k: v for k, v in left.items() if k not in timings} == {
+            k: v for k, v in right.items() if k not in timings
+        }
+
+
+def wrong(code, errors, message):
+    assert code == 2
+    assert errors.count("\n") == 1, errors
+    assert message in errors
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["train.learning_rte=1"], "tiny.yaml: train.learning_rte: unknown key; did you mean"),
+        (["train.batch_size=x"], "train.batch_size: should be a valid integer"),
+        (["train.learning_rate=-1"], "train.learning_rate: should be greater than 0"),
+        (["train.batch_size=0"], "train.batch_size: should be greater than or equal to 1"),
+        (["data.resolution=100"], "data.resolution: use a power of two"),
+        (["experiment.runs=[nonsense]"], "experiment.runs.0: use normal_dls_dg"),
+    ],
+)
+@pytest.mark.parametrize("name", ["reproduce", "train"])
+def test_a_wrong_config(config_file, command, tmp_path, name, overrides, message):
+    run = ["--run", "normal_dls_d"] if name == "train" else []
+    sets = [part for override in overrides for part in ("--set", override)]
+    code, _, errors = command(name, config_file(), *run, *sets, "--out", tmp_path)
+    wrong(code, errors, message)
+
+
+def test_an_unknown_run_and_a_missing_config(config_file, command, tmp_path):
+    code, _, errors = command("train", config_file(), "--run", "dls", "--out", tmp_path)
+    wrong(code, errors, "unknown run: use one of normal_dls_dg")
+    code, _, errors = command("reproduce", tmp_path / "nowhere.yaml")
+    wrong(code, errors, "nowhere.yaml: cannot read the config file: no such file")
+
+
+def broken_data(tmp_path, photos):
+    """Data sources with one fault each: {source: what the error says}."""
+    empty, textual, mixed, few = (tmp_path / name for name in ("empty", "text", "mixed", "few"))
+    for folder in (empty, textual, mixed, few):
+        folder.mkdir()
+    (textual / "readme.txt").write_text("hello")
+    for name, content in photos(30).items():
+        (mixed / name).write_bytes(content)
+    (mixed / "photo_001.jpg").write_text("no image")
+    for name, content in photos(3).items():
+        (few / name).write_bytes(content)
+    (tmp_path / "fake.zip").write_text("no zip")
+    return {
+        f"folder:{tmp_path}/nowhere": "no such folder",
+        f"folder:{empty}": "no image here",
+        f"folder:{textual}": "no image here",
+        f"folder:{mixed}": "mixed/photo_001.jpg: not a JPEG or PNG image",
+        f"folder:{few}": "2 images to train, fewer than one batch of 4",
+        f"zip:{tmp_path}/fake.zip": "not a zip file",
+    }
+
+
+def test_broken_data(config_file, command, tmp_path, photos):
+    sizes = ("--set", "data.train_size=null", "--set", "data.test_size=null")
+    train = ("train", config_file(), "--run", "normal_dls_d", "--out", tmp_path / "out", *sizes)
+    for source, message in broken_data(tmp_path, photos).items():
+        code, _, errors = command(*train, "--set", f"data.source={source}")
+        wrong(code, errors, message)
+
+
+def test_broken_data_found_in_another_process(config_file, command, tmp_path):
+    """`reproduce` prepares in a process of its own; the error is one line all the same."""
+    source = f"data.source=folder:{tmp_path}/nowhere"
+    code, _, errors = command("reproduce", config_file(), "--out", tmp_path, "--set", source)
+    wrong(code, errors, "no such folder")
+
+
+def test_an_output_folder_that_cannot_be_written(config_file, command, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    out = ("--out", tmp_path / "file")
+    code, _, errors = command("train", config_file(), "--run", "normal_dls_d", *out)
+    wrong(code, errors, "cannot write here: not a directory")
+
+
+def test_training_that_diverges(config_file, command, tmp_path):
+    train = ("train", config_file(), "--run", "normal_dls_dg", "--out", tmp_path)
+    code, _, errors = command(*train, "--set", "train.encoder_weight=1e38")
+    wrong(code, errors, "training diverged in epoch 1")
+
+
+def test_help_is_quick_and_needs_no_tensorflow():
+    code = "import sys, main; assert 'tensorflow' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=60)
+    result = subprocess.run(
+        [sys.executable, "main.py", "--help"], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    for name in ("reproduce", "train", "figures"):
+        assert name in result.stdout

@@ -1,0 +1,116 @@
+"""The training step: who is updated by what, and that its state can be kept."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from config import UserError
+from models.reference_weights import to_arrays
+from train.step import Trainer
+
+
+@pytest.fixture
+def make_config(make_config):
+    """The tiny config at 8x8: a step is traced in half the time."""
+    small = {
+        "data.resolution": 8,
+        "model.synthesis_channels": [4],
+        "model.discriminator_channels": [4],
+    }
+    return lambda **changes: make_config(**small | changes)
+
+
+@pytest.fixture
+def batch():
+    return np.random.default_rng(0).uniform(-1, 1, (4, 8, 8, 3)).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    "run", ["normal_dls_dg", "uniform_dls_d", "uniform_mse_dg", "normal_mse_d"]
+)
+def test_two_steps_change_every_weight(make_config, batch, run):
+    trainer = Trainer(make_config(), run)
+    before = to_arrays(trainer.networks)
+    statistics = [trainer.train_step(batch) for _ in range(2)]
+    assert np.all(np.isfinite([list(map(float, values.values())) for values in statistics]))
+    after = to_arrays(trainer.networks)
+    assert [name for name in before if np.array_equal(before[name], after[name])] == []
+
+
+def test_scale_is_one_without_dynamic_scale(make_config, batch):
+    trainer = Trainer(make_config(), "normal_mse_d")
+    trainer.train_step(batch)
+    assert np.ptp(trainer.variance()) > 0
+    np.testing.assert_array_equal(trainer.scale(), np.ones(6))
+    dynamic = Trainer(make_config(), "normal_dls_d")
+    dynamic.train_step(batch)
+    assert np.ptp(dynamic.scale()) > 0
+
+
+def test_the_window_holds_the_latest_mean_squares(make_config, batch):
+    trainer = Trainer(make_config(), "normal_dls_d")
+    latents = trainer.sample_latents(4)
+    fake = trainer.networks.generate(latents, trainer.scale())
+    expected = np.mean(np.square(trainer.networks.encode(fake)), axis=0)
+    trainer.train_step(batch, latents)
+    window = trainer.variance_window.numpy()
+    np.testing.assert_array_equal(window[:-1], 1.0)
+    np.testing.assert_allclose(window[-1], expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("run", "changes"), [("normal_dls_d", False), ("normal_dls_dg", True)])
+def test_only_dg_trains_the_generator_on_the_encoder_loss(make_config, batch, run, changes):
+    """Adam follows the sign of a first gradient, so weights differ only where signs do."""
+    generators = []
+    for weight in (0.0, 100.0):
+        trainer = Trainer(make_config(**{"train.encoder_weight": weight}), run)
+        trainer.train_step(batch, np.ones((4, 6), np.float32))
+        generators.append(trainer.networks.synthesis.get_layer("8_conv").kernel.numpy())
+    assert np.array_equal(*generators) != changes
+
+
+def test_gradients_are_those_of_the_sum_over_the_batch(make_config, batch):
+    """The same images twice give twice the gradient: Adam's second moment is fourfold."""
+    moments = []
+    for repeats in (1, 2):
+        trainer = Trainer(make_config(), "normal_mse_dg")
+        latents = np.tile(np.linspace(-1, 1, 24, dtype=np.float32).reshape(4, 6), (repeats, 1))
+        trainer.train_step(np.tile(batch, (repeats, 1, 1, 1)), latents)
+        adam = trainer.optimizers[-1]
+        moments.append(np.concatenate([np.ravel(value) for value in adam._velocities]))
+    np.testing.assert_allclose(moments[1].sum() / moments[0].sum(), 4.0, rtol=1e-3)
+
+
+def test_a_seed_decides_everything(make_config, batch):
+    def run(seed):
+        trainer = Trainer(make_config(), "uniform_dls_dg", seed)
+        return [float(trainer.train_step(batch)["encoder_loss"]) for _ in range(2)]
+
+    first = run(3)
+    assert run(3) == first
+    assert run(4) != first
+
+
+def test_learning_rates_decay_and_the_mapper_is_slower(make_config):
+    trainer = Trainer(make_config(), "normal_dls_d")
+    trainer.set_epoch(2)
+    rates = [float(optimizer.learning_rate) for optimizer in trainer.optimizers]
+    rate = 0.003 * 0.98**2
+    assert rates == pytest.approx([0.01 * rate, rate, rate])
+    assert trainer.learning_rate == pytest.approx(rate)
+
+
+def test_a_checkpoint_goes_on_exactly(make_config, batch, tmp_path):
+    trainer = Trainer(make_config(), "normal_dls_dg")
+    trainer.train_step(batch)
+    path = tf.train.Checkpoint(**trainer.state()).write(str(tmp_path / "checkpoint"))
+    expected = [float(trainer.train_step(batch)["encoder_loss"]) for _ in range(2)]
+    other = Trainer(make_config(), "normal_dls_dg", seed=9)
+    tf.train.Checkpoint(**other.state()).read(path).assert_consumed()
+    assert [float(other.train_step(batch)["encoder_loss"]) for _ in range(2)] == expected
+    np.testing.assert_array_equal(other.variance_window, trainer.variance_window)
+
+
+def test_unknown_run(make_config):
+    with pytest.raises(UserError, match=r"unknown run.*normal_dls_dg.*Received: normal_dls"):
+        Trainer(make_config(), "normal_dls")
