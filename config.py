@@ -203,7 +203,7 @@ def reason(error):
 def _parse_yaml(text, where):
     try:
         return yaml.load(text, Loader=_Loader)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, AttributeError) as error:  # PyYAML raises all three
         line = f" line {error.problem_mark.line + 1}:" if hasattr(error, "problem_mark") else ""
         problem = getattr(error, "problem", None) or "cannot be read"
         raise UserError(f"{where}:{line} not valid YAML: {problem}") from error

@@ -72,21 +72,25 @@ def reproduce(
     settings = load(config, overrides)
     everything = list_jobs(settings, out)
     epochs = settings.train.epochs
+    for job in everything:
+        RunFolder(job.folder).check_config(settings)
     to_do = [job for job in everything if not RunFolder(job.folder).is_complete(epochs)]
+    failures = []
     print(
         f"{settings.experiment.name}: {len(to_do)} of {len(everything)} runs to train", flush=True
     )
     if to_do:
         start = time.perf_counter()
+        print("looking at the data and the feature network ...", flush=True)
         plan = prepare_apart(settings, everything, out)
         workers = jobs or default_workers(plan, to_do)
-        with Display(settings, everything, plan.steps_per_epoch) as display:
-            for job in everything:
-                if job not in to_do:
-                    display.skip(job)
-            run_experiment(settings, to_do, out, workers, display.update)
+        with Display(settings, to_do, plan.steps_per_epoch) as display:
+            failures = run_experiment(settings, to_do, out, workers, display.update)
         print(f"trained in {(time.perf_counter() - start) / 60:.1f} minutes")
-    figures(experiment_folder(settings, out))
+    if len(failures) < len(everything):
+        figures(experiment_folder(settings, out))
+    if failures:
+        raise UserError("; ".join(failures))
 
 
 @app.command("train")
@@ -129,9 +133,10 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         app()
-    except KeyboardInterrupt:
-        print("\ninterrupted; the same command goes on from the last checkpoints", file=sys.stderr)
-        sys.exit(INTERRUPTED)
+    except SystemExit as ended:
+        if ended.code == INTERRUPTED:  # typer's, after Ctrl-C
+            print("interrupted; the same command goes on from the last epochs", file=sys.stderr)
+        raise
     except JobError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(FAULT)

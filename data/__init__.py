@@ -1,10 +1,15 @@
 """Images for training and testing. See `load`."""
 
+import os
+
 import numpy as np
 import tensorflow as tf
 
 from config import UserError
 from data.sources import open_images
+
+_PARALLEL_READS = min(8, os.cpu_count())
+_READ_AHEAD = 2
 
 
 class Batches:
@@ -19,7 +24,10 @@ class Batches:
         self.shape = (batch_size, resolution, resolution, 3)
         self.length = len(order) // batch_size
         indices = tf.data.Dataset.from_tensor_slices(order).batch(batch_size, drop_remainder=True)
-        self.dataset = indices.map(self._read, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
+        options = tf.data.Options()
+        options.autotune.enabled = False  # ending its thread can take seconds at each epoch's end
+        batches = indices.map(self._read, num_parallel_calls=_PARALLEL_READS, deterministic=True)
+        self.dataset = batches.prefetch(_READ_AHEAD).with_options(options)
         self.failure = None
 
     def _read(self, indices):

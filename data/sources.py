@@ -1,5 +1,6 @@
 """Where images come from: `open_images` turns `data.source` into images that can be read."""
 
+import os
 import zipfile
 from pathlib import Path
 
@@ -77,7 +78,7 @@ class FolderImages(FileImages):
     """The images in a folder and its subfolders."""
 
     def __init__(self, path, resolution):
-        folder = Path(path).expanduser()
+        folder = Path(os.path.expanduser(path))
         if not folder.is_dir():
             raise UserError(f"data.source: no such folder: {path}")
         files = (file for file in folder.rglob("*") if _is_image_name(file.name))
@@ -96,7 +97,7 @@ class ZipImages(FileImages):
     """The images in a zip file, read in place; nothing is extracted."""
 
     def __init__(self, path, resolution):
-        file = Path(path).expanduser()
+        file = Path(os.path.expanduser(path))
         if not file.is_file():
             raise UserError(f"data.source: no such zip file: {path}")
         try:

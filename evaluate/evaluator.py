@@ -12,6 +12,7 @@ from models.latent import differential_entropy, informative_elements, sample_pri
 # Training draws its latents from seeds below 2**31, evaluation from those above: changing how often
 # one evaluates does not change the training.
 _EVALUATION_SEED = 2**31
+_NOISE_SEED = 2**32 - 1
 
 
 class Evaluator:
@@ -31,19 +32,16 @@ class Evaluator:
         pairs = min(COLUMNS * COLUMNS // 2, len(test_images))
         self.sheet_images = test_images.read(np.arange(pairs))
         self.sheet_latents = self._sample(COLUMNS * COLUMNS, _EVALUATION_SEED)
-        self.sheet_noise = sample_prior(
-            (NOISY_COPIES, config.latent.dim), "normal", _EVALUATION_SEED
-        )
+        self.sheet_noise = sample_prior((NOISY_COPIES, config.latent.dim), "normal", _NOISE_SEED)
 
-    @property
-    def protocol(self):
-        """How the numbers are made; it stands in every row of metrics.jsonl."""
+    def protocol(self, epoch):
+        """How the numbers of an epoch are made; it stands in every row of metrics.jsonl."""
         protocol = self.features.protocol if self.features else {"features": "none"}
         return protocol | {
             "real_images": self.size,
             "fake_images": self.size,
             "split": "test",
-            "seed": _EVALUATION_SEED,
+            "seed": _EVALUATION_SEED + epoch,
         }
 
     def measure(self, epoch):
@@ -91,7 +89,10 @@ class Evaluator:
     def _frechet_distance(self, fake_features):
         if not self.features:
             return None
-        return frechet_distance(self.real_features, np.concatenate(fake_features))
+        fake_features = np.concatenate(fake_features)
+        if not np.all(np.isfinite(fake_features)):
+            return None  # the images are not finite, which their PSNR tells
+        return frechet_distance(self.real_features, fake_features)
 
     @tf.function
     def _measure_batch(self, real, latents, scale):

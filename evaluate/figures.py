@@ -8,6 +8,7 @@ import yaml
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
+from evaluate.sheets import COLUMNS, GAP, INTERPOLATION_LIMIT
 from models.latent import differential_entropy
 from train.run_folder import read_runs
 
@@ -16,7 +17,7 @@ COLORS = {"dls_d": "#4c9be8", "dls_dg": "#0b4f9c", "mse_d": "#f2a154", "mse_dg":
 PRIORS = {"normal": r"$N(0, 1^2)$", "uniform": r"$U(-\sqrt{3}, \sqrt{3})$"}
 SHEET_RUN = "normal_dls_dg"  # the run that Figures 11, 16 and 17 show
 _DPI = 150
-_INK = "#333333"
+_LEAST_WIDTH = 640  # pixels of a picture above its caption
 
 
 class Curve(NamedTuple):
@@ -26,12 +27,12 @@ class Curve(NamedTuple):
     title: str
     label: str
     dls_only: bool = False
-    paper_limit: float | None = None  # of the paper's axis, which begins at 0
+    limit: float | None = None  # of the paper's axis, which begins at 0
 
 
 CURVES = {  # first figure of each pair (normal prior); the next number is the uniform prior's
-    1: Curve("fid", "FID comparison", "FID", paper_limit=100.0),
-    3: Curve("encoder_loss", r"Average $L_{enc}$", r"$L_{enc}$", paper_limit=1.5),
+    1: Curve("fid", "FID comparison", "FID"),
+    3: Curve("encoder_loss", r"Average $L_{enc}$", r"$L_{enc}$", limit=1.5),
     5: Curve("latent_entropy", "Differential latent entropy of DLSGAN", "Entropy (nats)", True),
     7: Curve("fake_psnr", "Average PSNR for generated images reconstruction", "PSNR (dB)"),
     9: Curve("fake_ssim", "Average SSIM for generated images reconstruction", "SSIM"),
@@ -98,9 +99,10 @@ def draw_curves(number, curve, prior, runs):
         return None
     if curve.metric == "latent_entropy":
         _draw_greatest_entropy(axes, prior, runs)
-    if curve.paper_limit:
-        last = max(line.get_ydata()[-1] for line in axes.lines)
-        axes.set_ylim(0, max(curve.paper_limit, 1.1 * last))
+    if curve.metric == "fid":
+        axes.set_ylim(bottom=0)
+    if curve.limit:
+        _limit_axis(axes, curve.limit)
     _dress(axes, number, curve, prior, runs)
     return figure
 
@@ -122,11 +124,21 @@ def _draw_greatest_entropy(axes, prior, runs):
     axes.axhline(greatest, color="0.5", ls="--", lw=1, label=f"greatest possible: {greatest:.1f}")
 
 
+def _limit_axis(axes, limit):
+    """End the axis where the paper does, unless a curve ends above; say what is cut off."""
+    curves = [line.get_ydata() for line in axes.lines]
+    limit = max(limit, 1.1 * max(values[-1] for values in curves))
+    axes.set_ylim(0, limit)
+    if max(values.max() for values in curves) > limit:
+        note = f"first epochs above {limit:.1f} not shown"
+        axes.text(0.5, 0.98, note, transform=axes.transAxes, ha="center", va="top", fontsize=7)
+
+
 def _dress(axes, number, curve, prior, runs):
     label = curve.label
     if curve.metric == "fid":
         label = ", ".join([label, *_features(prior, runs)])
-    axes.set_title(f"Figure {number}: {curve.title}, $Z_i \\sim$ {PRIORS[prior]}", fontsize=10)
+    axes.set_title(f"Figure {number}: {curve.title}, $Z_i \\sim$ {PRIORS[prior]}", fontsize=9)
     axes.set_xlabel("Epoch")
     axes.set_ylabel(label)
     axes.xaxis.get_major_locator().set_params(integer=True)
@@ -142,8 +154,9 @@ def _features(prior, runs):
 
 
 def _newest_sheets(run_folder):
-    epochs = sorted((run_folder.path / "images").glob("epoch_*"))
-    return epochs[-1] if epochs else None
+    """The sheets of the last epoch with metrics: those are drawn before its row is written."""
+    epochs = [row["epoch"] for row in run_folder.rows() if "fake_psnr" in row]
+    return run_folder.images(epochs[-1]) if epochs else None
 
 
 def draw_pairs(number, sheet, folder):
@@ -159,24 +172,29 @@ def draw_pairs(number, sheet, folder):
 def draw_interpolation(number, folder):
     """Eight latents along the most important element; one latent along the eight most important."""
     sheets = [imread(path) for path in sorted(folder.glob("interpolation_*.png"))]
-    rows = 8
-    pitch = -(-sheets[0].shape[0] // rows)  # a row of tiles and the gap below it
+    pitch = (sheets[0].shape[0] + GAP) // COLUMNS  # a row of tiles and the gap below it
     stacked = np.ones_like(sheets[0])
     for rank, sheet in enumerate(sheets):
-        stacked[rank * pitch : (rank + 1) * pitch] = sheet[:pitch][: len(stacked) - rank * pitch]
+        rows = slice(rank * pitch, (rank + 1) * pitch - GAP)
+        stacked[rows] = sheet[: pitch - GAP]
     title = f"Figure {number}: Latent interpolation, DLS, DG, $Z_i \\sim$ {PRIORS['normal']}"
+    limit = INTERPOLATION_LIMIT["normal"]
     captions = [
-        "Most important element from -2 to 2, for 8 latents",
+        f"Most important element from {-limit:g} to {limit:g}, for {COLUMNS} latents",
         f"One latent: its {len(sheets)} most important elements, 1st on top",
     ]
     return _frame([sheets[0], stacked], title, captions)
 
 
 def _frame(pictures, title, captions):
-    """Pictures side by side, pixel for pixel, each with a caption below and one title above."""
-    margin, above, below, between = 24, 56, 48, 32
-    widths = [picture.shape[1] for picture in pictures]
-    width = sum(widths) + between * (len(pictures) - 1) + 2 * margin
+    """Pictures side by side, pixel for pixel, each with a caption below and one title above.
+
+    Small ones are enlarged by a whole factor, so that title and captions fit.
+    """
+    factor = -(-_LEAST_WIDTH // min(picture.shape[1] for picture in pictures))
+    pictures = [picture.repeat(factor, axis=0).repeat(factor, axis=1) for picture in pictures]
+    margin, above, below = 24, 64, 56
+    width = sum(picture.shape[1] + margin for picture in pictures) + margin
     height = pictures[0].shape[0] + above + below
     figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI)
     left = margin
@@ -186,10 +204,8 @@ def _frame(pictures, title, captions):
         axes.imshow(picture, interpolation="none", aspect="auto")
         axes.set_axis_off()
         center = (left + picture.shape[1] / 2) / width
-        figure.text(
-            center, below / 2 / height, caption, ha="center", va="center", fontsize=7, color=_INK
-        )
-        left += picture.shape[1] + between
+        figure.text(center, below / 2 / height, caption, ha="center", va="center", fontsize=8)
+        left += picture.shape[1] + margin
     figure.text(0.5, 1 - above / 2 / height, title, ha="center", va="center", fontsize=9)
     return figure
 

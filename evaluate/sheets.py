@@ -15,7 +15,7 @@ NOISY_COPIES = 6
 INTERPOLATED_ELEMENTS = 8
 INTERPOLATION_LIMIT = {"normal": 2.0, "uniform": UNIFORM_LIMIT}
 _LEAST_TILE = 48  # pixels; smaller images are enlarged by whole factors
-_GAP = 2
+GAP = 2
 _PAIR_GAP = 8
 
 
@@ -76,12 +76,12 @@ def tile(images, columns=COLUMNS, group=1):
     height, width = height * factor, width * factor
     rows = math.ceil(len(images) / columns)
     lefts = [
-        column * (width + _GAP) + column // group * (_PAIR_GAP if group > 1 else 0)
+        column * (width + GAP) + column // group * (_PAIR_GAP if group > 1 else 0)
         for column in range(columns)
     ]
-    sheet = np.full((rows * (height + _GAP) - _GAP, lefts[-1] + width, 3), 255, np.uint8)
+    sheet = np.full((rows * (height + GAP) - GAP, lefts[-1] + width, 3), 255, np.uint8)
     for index, image in enumerate(pixels):
-        top, left = index // columns * (height + _GAP), lefts[index % columns]
+        top, left = index // columns * (height + GAP), lefts[index % columns]
         sheet[top : top + height, left : left + width] = image
     return sheet
 

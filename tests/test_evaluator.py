@@ -3,10 +3,13 @@
 import numpy as np
 import pytest
 
+from config import Config
 from data.sources import open_images
 from evaluate.evaluator import Evaluator
 from evaluate.frechet import frechet_distance
 from evaluate.reconstruction import psnr, ssim
+from models.reference_weights import load_arrays, to_arrays
+from tests.conftest import TINY, merge
 from train.step import Trainer
 
 
@@ -20,17 +23,16 @@ class PixelFeatures:
         return halves.mean(axis=(2, 4)).reshape(len(images), 12)
 
 
-@pytest.fixture(scope="module")
-def evaluator(request):
-    from config import Config
-    from tests.conftest import TINY, merge
+CONFIG = Config.model_validate(merge(TINY, {"data.test_size": 40}))
 
-    config = Config.model_validate(merge(TINY, {"data.test_size": 40}))
-    trainer = Trainer(config, "normal_dls_dg")
+
+@pytest.fixture(scope="module")
+def evaluator():
+    trainer = Trainer(CONFIG, "normal_dls_dg")
     trainer.variance_window.assign(
         np.random.default_rng(0).uniform(0.1, 1.0, (5, 6)).astype(np.float32)
     )
-    return Evaluator(config, trainer, open_images(config.data, "test"), PixelFeatures())
+    return Evaluator(CONFIG, trainer, open_images(CONFIG.data, "test"), PixelFeatures())
 
 
 def clipped(images):
@@ -65,23 +67,42 @@ def test_latents_are_fresh_in_every_epoch_and_the_same_when_repeated(evaluator):
 
 
 def test_protocol_says_how_the_numbers_are_made(evaluator):
-    assert evaluator.protocol == {
+    assert evaluator.protocol(7) == {
         "features": "pixels",
         "real_images": 40,
         "fake_images": 40,
         "split": "test",
-        "seed": 2**31,
+        "seed": 2**31 + 7,
     }
 
 
-def test_sheets_are_the_same_until_the_networks_change(evaluator):
-    sheets, again = evaluator.sheets(), evaluator.sheets()
+def test_sheets_show_the_same_latents_and_images_in_every_run_and_epoch(evaluator):
+    """Of another seed and method, but with the same weights and scale: the same sheets."""
+    other = Trainer(CONFIG, "normal_mse_d", seed=5)
+    load_arrays(other.networks, to_arrays(evaluator.trainer.networks))
+    other.scale = evaluator.trainer.scale
+    sheets = evaluator.sheets()
+    again = Evaluator(CONFIG, other, open_images(CONFIG.data, "test"), None).sheets()
     ranks = {f"interpolation_{rank}" for rank in range(1, 7)}  # of 6 latent elements
     pairs = {"real_reconstructed", "fake_reconstructed"}
     assert set(sheets) == {"samples", "latent_noise"} | pairs | ranks
     for name, sheet in sheets.items():
         np.testing.assert_array_equal(sheet, again[name])
         assert sheet.shape[0] == 8 * 48 + 7 * 2, name
+
+
+@pytest.mark.parametrize("run", ["normal_dls_d", "uniform_dls_d"])
+def test_latents_and_entropy_are_of_the_runs_prior(run):
+    trainer = Trainer(CONFIG, run)
+    evaluator = Evaluator(CONFIG, trainer, open_images(CONFIG.data, "test"), None)
+    greatest = max(
+        np.abs(x).max() for x in (trainer.sample_latents(999), evaluator._sample(999, 1))
+    )
+    per_element = {"normal": 0.5 * np.log(2 * np.pi * np.e), "uniform": np.log(2 * np.sqrt(3))}
+    prior = run.partition("_")[0]
+    assert (greatest > 2) == (prior == "normal")
+    entropy = evaluator.measure(1)["latent_entropy"]  # s = 1 before the first step
+    assert entropy == pytest.approx(6 * per_element[prior], rel=1e-5)
 
 
 def test_psnr_by_hand():

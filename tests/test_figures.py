@@ -5,9 +5,17 @@ import json
 import numpy as np
 import pytest
 import yaml
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from config import RUN_NAMES, UserError
-from evaluate.figures import CURVES, draw_curves, draw_figures, draw_interpolation
+from evaluate.figures import (
+    CURVES,
+    PAIR_SHEETS,
+    draw_curves,
+    draw_figures,
+    draw_interpolation,
+    draw_pairs,
+)
 from evaluate.sheets import save_sheet, tile
 from train.run_folder import read_runs
 
@@ -99,7 +107,42 @@ def test_figure_17_stacks_one_row_of_each_element(experiment):
         save_sheet(folder / f"interpolation_{rank}.png", tile(rows))
     figure = draw_interpolation(17, folder)
     stacked = figure.axes[1].images[0].get_array()
-    np.testing.assert_allclose(stacked[10::50, 10, 0], np.arange(1, 9) / 8, atol=0.01)
+    np.testing.assert_allclose(stacked[20::100, 20, 0], np.arange(1, 9) / 8, atol=0.01)
+
+
+def test_all_text_lies_within_the_figures(experiment):
+    runs = read_runs(experiment)
+    figures = [draw_curves(first, curve, "uniform", runs) for first, curve in CURVES.items()]
+    folder = runs["normal_dls_dg"][0].images(3)
+    figures += [draw_pairs(11, PAIR_SHEETS[11], folder), draw_interpolation(17, folder)]
+    for figure in figures:
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
+        width, height = canvas.get_width_height()
+        axes = [text for axes in figure.axes for text in (axes.title, axes.xaxis.label)]
+        for text in figure.texts + axes:
+            box = text.get_window_extent()
+            assert 0 <= box.x0 <= box.x1 <= width, text
+            assert 0 <= box.y0 <= box.y1 <= height, text
+
+
+def test_an_axis_that_cuts_values_says_so(tmp_path):
+    folder = write_run(tmp_path, "normal_dls_d")
+    values = [20.0, 1.0, 0.5]
+    rows = [
+        {"epoch": epoch, "encoder_loss": value, "protocol": {"features": "none"}}
+        for epoch, value in enumerate(values, start=1)
+    ]
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (axes,) = draw_curves(3, CURVES[3], "normal", read_runs(tmp_path)).axes
+    assert axes.get_ylim() == (0, 1.5)
+    assert [text.get_text() for text in axes.texts] == ["first epochs above 1.5 not shown"]
+
+
+def test_sheets_of_an_epoch_without_a_row_are_not_taken(experiment):
+    (experiment / "normal_dls_dg" / "seed_0" / "images" / "epoch_0004").mkdir()
+    drawn, _ = draw_figures(experiment)
+    assert {11, 16, 17} <= set(drawn)
 
 
 def test_a_folder_without_runs(tmp_path):

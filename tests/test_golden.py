@@ -64,7 +64,7 @@ def test_forward_quantities(golden):
     fake_adversarial, recovered = networks.discriminator(fake)
     with tf.GradientTape() as tape:
         tape.watch(real)
-        real_adversarial, _ = networks.discriminator(real)
+        real_adversarial, real_latents = networks.discriminator(real)
     gradient = tape.gradient(real_adversarial, real)
     computed = {
         "scale": scale,
@@ -73,6 +73,7 @@ def test_forward_quantities(golden):
         "fake_adversarial": fake_adversarial,
         "recovered_latents": recovered,
         "real_adversarial": real_adversarial,
+        "real_latents": real_latents,
         "real_gradient": gradient,
         "r1_penalty": r1_penalty(gradient),
     }

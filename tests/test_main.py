@@ -7,8 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 import main
+from config import load
+from train.experiment import prepare
+from train.run_folder import RunFolder
 
 ROOT = Path(__file__).parent.parent
 
@@ -58,7 +62,7 @@ def test_reproduce_trains_all_runs_once_and_draws_the_figures(config_file, comma
     assert (experiment / "normal_dls_dg" / "seed_0" / "metrics.jsonl").read_bytes() == before
 
 
-def test_an_interrupted_run_ends_as_an_uninterrupted_one(config_file, command, tmp_path):
+def test_a_run_that_goes_on_ends_as_one_in_a_single_go(config_file, command, tmp_path):
     train = ("train", config_file(), "--run", "uniform_dls_d")
     assert command(*train, "--out", tmp_path / "once")[0] == 0
     assert command(*train, "--out", tmp_path / "twice", "--set", "train.epochs=1")[0] == 0
@@ -71,6 +75,52 @@ def test_an_interrupted_run_ends_as_an_uninterrupted_one(config_file, command, t
         assert {k: v for k, v in left.items() if k not in timings} == {
             k: v for k, v in right.items() if k not in timings
         }
+
+
+def test_a_finished_experiment_with_other_settings_is_refused(config_file, command, tmp_path):
+    RunFolder(tmp_path / "tiny" / "normal_dls_dg" / "seed_0").create()
+    folder = RunFolder(tmp_path / "tiny" / "normal_dls_dg" / "seed_0")
+    folder.write_config(load(config_file()), "normal_dls_dg", 0, "cpu")
+    arguments = ("reproduce", config_file(), "--out", tmp_path, "--set", "latent.dim=7")
+    code, _, errors = command(*arguments)
+    wrong(code, errors, "holds a run with other settings (latent.dim: 6, now 7)")
+
+
+def test_one_failing_run_does_not_stop_the_others(config_file, command, tmp_path, monkeypatch):
+    """An error that comes after the preparations: the settings in its folder change."""
+    path = config_file(**{"train.epochs": 1, "data.resolution": 16})
+    broken = tmp_path / "tiny" / "normal_dls_dg" / "seed_0" / "config.yaml"
+    arguments = ("reproduce", path, "--out", tmp_path, "--jobs", "2")
+
+    def prepare_then_break(settings, jobs, out):
+        plan = prepare(settings, jobs, out)
+        broken.write_text(yaml.safe_dump(load(path, ["latent.dim=9"]).model_dump()))
+        return plan
+
+    monkeypatch.setattr(main, "prepare_apart", prepare_then_break)
+    code, output, errors = command(*arguments)
+    wrong(code, errors, "normal_dls_dg seed 0: ")
+    assert "latent.dim: 9, now 6" in errors
+    assert "uniform_mse_d seed 0 done" in output
+    assert (tmp_path / "tiny" / "figures" / "figure_04.png").exists()
+
+
+def test_ctrl_c_says_how_to_go_on(config_file, command, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(main, "load", interrupt)
+    code, _, errors = command("reproduce", config_file())
+    assert code == 130
+    assert "interrupted; the same command goes on from the last epochs" in errors
+
+
+def test_epochs_between_evaluations_have_rows_without_metrics(config_file, command, tmp_path):
+    path = config_file(**{"evaluate.every": 2, "train.epochs": 3})
+    assert command("train", path, "--run", "normal_mse_d", "--out", tmp_path)[0] == 0
+    folder = tmp_path / "tiny" / "normal_mse_d" / "seed_0"
+    assert ["fake_psnr" in row for row in rows(folder)] == [False, True, True]
+    assert {file.name for file in (folder / "images").iterdir()} == {"epoch_0002", "epoch_0003"}
 
 
 def wrong(code, errors, message):

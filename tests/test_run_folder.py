@@ -25,12 +25,16 @@ def test_an_epoch_has_one_row_however_often_it_is_trained(folder):
     assert [json.loads(line)["epoch"] for line in folder.metrics_path.open()] == [1, 2]
 
 
-def test_a_run_is_complete_with_its_last_epoch(folder):
+def test_a_run_is_complete_with_the_row_and_the_checkpoint_of_its_last_epoch(folder):
+    folder.checkpoints.mkdir()
     assert not folder.is_complete(2)
     folder.append({"epoch": 1})
-    assert not folder.is_complete(2)
     folder.append({"epoch": 2})
+    (folder.checkpoints / "epoch-1.index").touch()
+    assert not folder.is_complete(2)
+    (folder.checkpoints / "epoch-2.index").touch()
     assert folder.is_complete(2)
+    assert folder.is_complete(1)
     assert not folder.is_complete(3)
 
 

@@ -1,9 +1,10 @@
 """The layout of image sheets, pixel by pixel."""
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
-from evaluate.sheets import save_sheet, tile, vary_element
+from evaluate.sheets import draw_sheets, save_sheet, tile, vary_element
 
 
 def constant_images(values, size):
@@ -38,6 +39,46 @@ def test_one_element_varies_and_the_others_stay():
     np.testing.assert_array_equal(
         varied[:, :, others], np.repeat(latents[:, None, others], 8, axis=1)
     )
+
+
+class Inverter:
+    """Images whose brightness is the first element of z∘s, and an encoder that reads it."""
+
+    def generate(self, latents, scale):
+        value = (np.asarray(latents) * scale)[:, 0]
+        return tf.constant(np.broadcast_to(value[:, None, None, None], (len(value), 48, 48, 3)))
+
+    def encode(self, images):
+        value = np.asarray(images)[:, 0, 0, 0]
+        return tf.constant(np.stack([value, value * 0], axis=1))
+
+    def reconstruct(self, images, scale):
+        return tf.constant(np.asarray(images) / 2)
+
+
+@pytest.mark.parametrize(("prior", "limit"), [("normal", 2.0), ("uniform", 3.0**0.5)])
+def test_what_the_sheets_show(prior, limit):
+    scale = np.array([0.4, 0.1])
+    latents = np.stack([np.linspace(-1, 1, 64), np.zeros(64)], axis=1)
+    noise = np.stack([np.arange(6.0), np.zeros(6)], axis=1)
+    real = np.broadcast_to(np.linspace(0, 1, 32)[:, None, None, None], (32, 48, 48, 3))
+    sheets = draw_sheets(Inverter(), scale, prior, latents, noise, real)
+
+    def brightness(name, row, column, pair_gaps=0):
+        pixel = sheets[name][row * 50, column * 50 + 8 * pair_gaps, 0]
+        return pixel / 127.5 - 1
+
+    # rank 1 is the element of the larger scale: its row goes from -limit to limit times the scale
+    ends = [brightness("interpolation_1", 3, column) for column in (0, 7)]
+    assert ends == pytest.approx([-limit * 0.4, limit * 0.4], abs=0.01)
+    constant = [brightness("interpolation_2", 0, column) for column in (0, 7)]
+    assert constant == pytest.approx([-0.4, -0.4], abs=0.01)
+    # pairs: the image on the left, its reconstruction on the right
+    pair = [brightness("real_reconstructed", 7, column, pair_gaps=3) for column in (6, 7)]
+    assert pair == pytest.approx([1.0, 0.5], abs=0.01)
+    # noise: the image, its reconstruction, then noise of deviation 0.3 on the latent
+    noisy = [brightness("latent_noise", 0, column) for column in range(8)]
+    assert noisy == pytest.approx([0, 0] + [0.4 * 0.3 * n for n in range(6)], abs=0.01)
 
 
 def test_a_sheet_is_saved_as_it_is(tmp_path):

@@ -11,6 +11,8 @@ def import_tensorflow():
     """
     with _standard_error_to(os.devnull):
         import tensorflow
+    for gpu in tensorflow.config.list_physical_devices("GPU"):
+        tensorflow.config.experimental.set_memory_growth(gpu, True)  # processes share its memory
     return tensorflow
 
 
@@ -28,13 +30,11 @@ def _standard_error_to(path):
 
 
 def set_up_device(tf, threads=None):
-    """Limit the cores to use, let processes share a GPU's memory; returns the device in words."""
+    """Limit the cores to use; returns the device in words."""
     if threads:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(threads)
     gpus = tf.config.list_physical_devices("GPU")
-    for gpu in gpus:
-        tf.config.experimental.set_memory_growth(gpu, True)
     if not gpus:
         return f"CPU, {threads or os.cpu_count()} of {os.cpu_count()} cores"
     return tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU")

@@ -5,6 +5,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from train.run_folder import RunFolder
+
 _TABLE_WIDTH = 112  # of a table that no narrow terminal may cut
 _SHOWN = {"encoder_loss": "L_enc {:.3f}", "latent_entropy": "entropy {:.1f}", "fid": "FID {:.1f}"}
 
@@ -43,15 +45,19 @@ def print_results(runs):
             table.add_row(label, *values)
     console = Console()
     console.print(table, width=max(console.width, _TABLE_WIDTH), crop=False)
+    last_rows = (folder.rows()[-1] for folders in runs.values() for folder in folders)
+    labels = {row["protocol"]["features"] for row in last_rows}
+    console.print(f"FID: {', '.join(sorted(labels))}", highlight=False)
 
 
 class Display:
-    """A context manager; `update` takes each `train.experiment.Progress`.
+    """A context manager; `update` takes each `train.experiment.Report`.
 
     Where there is no terminal, one line an epoch is printed instead of bars.
     """
 
     def __init__(self, config, jobs, steps_per_epoch):
+        """`jobs` are those to be trained; what was done of them before does not count."""
         self.epochs = config.train.epochs
         self.steps_per_epoch = steps_per_epoch
         self.console = Console()
@@ -64,9 +70,10 @@ class Display:
             console=self.console,
             disable=not self.console.is_terminal,
         )
-        run_steps = self.epochs * steps_per_epoch
-        self.total = self.bars.add_task("experiment", total=len(jobs) * run_steps, latest="")
-        self.tasks, self.latest, self.done = {}, {}, dict.fromkeys(jobs, 0)
+        self.done = {job: RunFolder(job.folder).epochs_done() * steps_per_epoch for job in jobs}
+        steps = len(jobs) * self.epochs * steps_per_epoch - sum(self.done.values())
+        self.total = self.bars.add_task("experiment", total=steps, latest="")
+        self.tasks, self.latest = {}, {}
 
     def __enter__(self):
         self.bars.start()
@@ -75,13 +82,11 @@ class Display:
     def __exit__(self, *_):
         self.bars.stop()
 
-    def skip(self, job):
-        """Count a job that was complete before."""
-        self._advance(job, self.epochs * self.steps_per_epoch)
-
-    def update(self, progress):
-        job, epoch, step, row = progress
-        self._advance(job, (epoch - 1) * self.steps_per_epoch + step)
+    def update(self, report):
+        job, epoch, step, row = report
+        done = (epoch - 1) * self.steps_per_epoch + step
+        self.bars.advance(self.total, done - self.done[job])
+        self.done[job] = done
         self.latest.setdefault(job, {}).update(row)
         task = self.tasks.get(job)
         if task is None:
@@ -95,8 +100,3 @@ class Display:
             self.console.print(f"{job} done: {latest}", highlight=False)
         elif is_epoch_done and not self.console.is_terminal:
             self.console.print(f"{description}: {latest}", highlight=False)
-
-    def _advance(self, job, steps):
-        """The bar's time left comes from what was trained here, not from what was found done."""
-        self.bars.advance(self.total, steps - self.done[job])
-        self.done[job] = steps

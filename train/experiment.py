@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import queue
 import signal
+import time
 import traceback
 from collections import deque
 from concurrent.futures import ProcessPoolExecutor
@@ -29,7 +30,7 @@ class Job(NamedTuple):
         return f"{self.run} seed {self.seed}"
 
 
-class Progress(NamedTuple):
+class Report(NamedTuple):
     """What a job reports: steps done in an epoch, and the latest metrics or the epoch's row."""
 
     job: Job
@@ -75,6 +76,7 @@ def prepare(config, jobs, out):
     """
     for job in jobs:
         RunFolder(job.folder).create()
+        RunFolder(job.folder).check_config(config)
     tf = import_tensorflow()
     from data import check_size, open_images
     from evaluate.features import load_features
@@ -91,7 +93,7 @@ def prepare(config, jobs, out):
 
 
 def run_job(config, job, out, report, threads=None):
-    """Train one run, in this process, from where it stopped. `report` takes a `Progress`.
+    """Train one run, in this process, from where it stopped. `report` takes a `Report`.
 
     `threads` is how many cores to use, by default all. Raises UserError.
     """
@@ -112,7 +114,7 @@ def run_job(config, job, out, report, threads=None):
     train_images = open_images(config.data, "train")
 
     def report_progress(epoch, step, row):
-        report(Progress(job, epoch, step, row))
+        report(Report(job, epoch, step, row))
 
     train_run(config, trainer, train_images, evaluator, folder, job.seed, report_progress)
 
@@ -131,12 +133,14 @@ def default_workers(plan, jobs):
 def run_experiment(config, jobs, out, workers, report):
     """Run the jobs, `workers` at a time, each in a process of its own with its share of the cores.
 
-    Raises UserError or JobError as soon as one fails; the others are stopped, and go on from their
-    last checkpoint next time.
+    A job that raises UserError does not stop the others; returns the messages of those that did.
+    Raises JobError for a fault of the program or a process that was killed: the others are stopped
+    then, and go on from their last checkpoint next time.
     """
+    workers = min(workers, len(jobs))
     threads = max(1, os.cpu_count() // workers)
     messages = _PROCESSES.Queue()
-    waiting, running = deque(jobs), {}
+    waiting, running, failures = deque(jobs), {}, []
     try:
         while waiting or running:
             while waiting and len(running) < workers:
@@ -144,31 +148,37 @@ def run_experiment(config, jobs, out, workers, report):
                 arguments = (config, job, out, messages, threads)
                 running[job] = _PROCESSES.Process(target=_work, args=arguments, daemon=True)
                 running[job].start()
-            _handle_messages(messages, report)
-            for job, process in list(running.items()):
-                if not process.is_alive():
-                    process.join()
-                    _handle_messages(messages, report)  # its last words
-                    if process.exitcode:
-                        raise JobError(f"{job} was killed (exit code {process.exitcode})")
-                    del running[job]
+            ended = [job for job, process in running.items() if not process.is_alive()]
+            failures += _handle_messages(messages, report)  # of those that ended, the last words
+            for job in ended:
+                process = running.pop(job)
+                process.join()
+                if process.exitcode:
+                    raise JobError(f"{job} was killed (exit code {process.exitcode})")
     finally:
         for process in running.values():
             process.terminate()
         for process in running.values():
             process.join()
+    return failures
 
 
 def _handle_messages(messages, report):
-    """Pass reports on until there is none for a moment; raise what a job raised."""
-    try:
-        while True:
-            message = messages.get(timeout=_WAIT_SECONDS)
-            if isinstance(message, Exception):
-                raise message
+    """Pass reports on for half a second; raise a JobError, return the texts of UserErrors."""
+    failures = []
+    deadline = time.monotonic() + _WAIT_SECONDS
+    while (remaining := deadline - time.monotonic()) > 0:
+        try:
+            message = messages.get(timeout=remaining)
+        except queue.Empty:
+            break
+        if isinstance(message, UserError):
+            failures.append(str(message))
+        elif isinstance(message, JobError):
+            raise message
+        else:
             report(message)
-    except queue.Empty:
-        return
+    return failures
 
 
 def _work(config, job, out, messages, threads):
@@ -177,6 +187,6 @@ def _work(config, job, out, messages, threads):
     try:
         run_job(config, job, out, messages.put, threads)
     except UserError as error:
-        messages.put(error)
+        messages.put(UserError(f"{job}: {error}"))
     except Exception:  # an exception of TensorFlow may not survive the way to the parent
         messages.put(JobError(f"{job}:\n{traceback.format_exc()}"))

@@ -8,7 +8,7 @@ import tensorflow as tf
 from config import UserError
 from data import shuffled_batches
 from evaluate.sheets import save_sheet
-from train.run_folder import KEPT_CHECKPOINTS
+from train.run_folder import CHECKPOINT_NAME, KEPT_CHECKPOINTS
 
 REPORT_SECONDS = 0.25
 
@@ -22,7 +22,9 @@ def train_run(config, trainer, train_images, evaluator, folder, seed, report):
     """
     epoch_done = tf.Variable(0, dtype=tf.int64, trainable=False)
     checkpoint = tf.train.Checkpoint(epoch=epoch_done, **trainer.state())
-    manager = tf.train.CheckpointManager(checkpoint, str(folder.checkpoints), KEPT_CHECKPOINTS)
+    manager = tf.train.CheckpointManager(
+        checkpoint, str(folder.checkpoints), KEPT_CHECKPOINTS, checkpoint_name=CHECKPOINT_NAME
+    )
     if manager.latest_checkpoint:
         checkpoint.restore(manager.latest_checkpoint).assert_consumed()
     writer = tf.summary.create_file_writer(str(folder.tensorboard))
@@ -31,7 +33,7 @@ def train_run(config, trainer, train_images, evaluator, folder, seed, report):
         batches = shuffled_batches(config, train_images, seed, epoch)
         row = _train_epoch(trainer, batches, epoch, report)
         row |= _evaluate_epoch(config, evaluator, epoch, folder)
-        row["protocol"] = evaluator.protocol
+        row["protocol"] = evaluator.protocol(epoch)
         folder.append(row)
         _write_scalars(writer, row)
         epoch_done.assign(epoch)
@@ -49,11 +51,7 @@ def _train_epoch(trainer, batches, epoch, report):
             reported = time.perf_counter()
             report(epoch, step, {"encoder_loss": float(encoder_losses[-1])})
     encoder_loss = float(tf.reduce_mean(encoder_losses))
-    if not math.isfinite(encoder_loss):
-        raise UserError(
-            f"training diverged in epoch {epoch}: L_enc is {encoder_loss}; try a smaller "
-            "train.learning_rate. The checkpoint of the epoch before is kept"
-        )
+    _require_finite(epoch, "L_enc", encoder_loss)
     seconds = time.perf_counter() - start
     steps, images = len(batches), len(batches) * batches.shape[0]
     return {
@@ -73,9 +71,18 @@ def _evaluate_epoch(config, evaluator, epoch, folder):
         return {}
     start = time.perf_counter()
     row = evaluator.measure(epoch)
+    _require_finite(epoch, "fake_psnr", row["fake_psnr"])
     for name, sheet in evaluator.sheets().items():
         save_sheet(folder.images(epoch) / f"{name}.png", sheet)
     return row | {"seconds_evaluate": time.perf_counter() - start}
+
+
+def _require_finite(epoch, name, value):
+    if not math.isfinite(value):
+        raise UserError(
+            f"training diverged in epoch {epoch}: {name} is {value}; try a smaller "
+            "train.learning_rate. The checkpoint of the epoch before is kept"
+        )
 
 
 def _write_scalars(writer, row):

@@ -12,6 +12,7 @@ import yaml
 from config import RUN_NAMES, UserError, reason
 
 KEPT_CHECKPOINTS = 2
+CHECKPOINT_NAME = "epoch"
 _PACKAGES = ("tensorflow", "keras", "numpy", "scipy")
 # A run may go on with more epochs, or within another choice of runs; nothing else may change.
 _MAY_CHANGE = ("experiment", "train.epochs")
@@ -22,6 +23,7 @@ class RunFolder:
 
     def __init__(self, path):
         self.path = Path(path)
+        self.config_path = self.path / "config.yaml"
         self.metrics_path = self.path / "metrics.jsonl"
         self.checkpoints = self.path / "checkpoints"
         self.tensorboard = self.path / "tensorboard"
@@ -53,32 +55,45 @@ class RunFolder:
         with open(self.metrics_path, "a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
 
+    def epochs_done(self):
+        """The last epoch that has a row; 0 if there is none."""
+        return max((row["epoch"] for row in self.rows()), default=0)
+
     def is_complete(self, epochs):
-        rows = self.rows()
-        return bool(rows) and rows[-1]["epoch"] >= epochs
+        """Whether the last epoch has its row and its checkpoint, which is written after the row."""
+        last = max(epochs, self.epochs_done())
+        return (
+            self.epochs_done() == last
+            and (self.checkpoints / f"{CHECKPOINT_NAME}-{last}.index").exists()
+        )
+
+    def check_config(self, config):
+        """Raise UserError, naming the differences, if a run with other settings was begun here."""
+        if not self.config_path.exists():
+            return
+        before = yaml.safe_load(self.config_path.read_text(encoding="utf-8"))
+        differences = _differences(before, config.model_dump())
+        if differences:
+            raise UserError(
+                f"{self.path} holds a run with other settings ({'; '.join(differences)}); "
+                "choose another --out or experiment.name, or move it away"
+            )
 
     def write_config(self, config, run, seed, device):
-        """Write config.yaml: the resolved config, and under `recorded` what it was run with.
+        """Write config.yaml, once: the resolved config and, as `recorded`, what it was begun with.
 
         Raises UserError if a run with other settings was begun here.
         """
-        path = self.path / "config.yaml"
-        settings = config.model_dump()
-        if path.exists():
-            before = yaml.safe_load(path.read_text(encoding="utf-8"))
-            differences = _differences(before, settings)
-            if differences:
-                raise UserError(
-                    f"{self.path} holds a run with other settings ({'; '.join(differences)}); "
-                    "choose another --out or experiment.name, or move it away"
-                )
+        self.check_config(config)
+        if self.config_path.exists():
+            return
         recorded = {"run": run, "seed": seed, "device": device, "git_commit": _git_commit()}
         recorded["python"] = platform.python_version()
         recorded |= {package: importlib.metadata.version(package) for package in _PACKAGES}
-        text = yaml.safe_dump(settings | {"recorded": recorded}, sort_keys=False)
-        unfinished = path.with_suffix(".unfinished")
+        text = yaml.safe_dump(config.model_dump() | {"recorded": recorded}, sort_keys=False)
+        unfinished = self.config_path.with_suffix(".unfinished")
         unfinished.write_text(text, encoding="utf-8")
-        os.replace(unfinished, path)
+        os.replace(unfinished, self.config_path)
 
 
 def read_runs(experiment_folder):

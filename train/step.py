@@ -26,6 +26,10 @@ class Trainer:
         keras.utils.set_random_seed(seed)
         self.run = Run.parse(run)
         self.settings = config.train
+        # "DG" is line 8 of the paper; "D" leaves the encoder loss to the discriminator.
+        self.generator_encoder_weight = (
+            config.train.encoder_weight if self.run.encoder_loss_in_generator else 0.0
+        )
         self.networks = build_networks(config)
         self.variance_window = tf.Variable(
             tf.ones((config.latent.variance_window, config.latent.dim)), trainable=False
@@ -97,8 +101,7 @@ class Trainer:
             d_loss = discriminator_adversarial_loss(real_adversarial, fake_adversarial)  # line 7
             d_loss += settings.encoder_weight * l_enc + settings.r1_weight * r1
             g_loss = generator_adversarial_loss(fake_adversarial)  # line 8
-            if self.run.encoder_loss_in_generator:  # "DG"; as the paper's line 8 has it
-                g_loss += settings.encoder_weight * l_enc
+            g_loss += self.generator_encoder_weight * l_enc
             # As the authors' code does: gradients of the sum over the batch, not the mean.
             d_total, g_total = tf.reduce_sum(d_loss), tf.reduce_sum(g_loss)
 
