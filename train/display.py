@@ -43,8 +43,8 @@ def print_results(runs):
             )
             label = name if len(folders) == 1 else f"{name} {folder.path.name}"
             table.add_row(label, *values)
-    console = Console()
-    console.print(table, width=max(console.width, _TABLE_WIDTH), crop=False)
+    console = Console(width=max(Console().width, _TABLE_WIDTH))
+    console.print(table, crop=False)
     last_rows = (folder.rows()[-1] for folders in runs.values() for folder in folders)
     labels = {row["protocol"]["features"] for row in last_rows}
     console.print(f"FID: {', '.join(sorted(labels))}", highlight=False)
