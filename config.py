@@ -18,7 +18,7 @@ RUN_NAMES = tuple(
     for encoder in ("dls", "mse")
     for loss in ("dg", "d")
 )
-FEATURES = "digits, inception_v3, inception_v3:PATH.h5 or none"
+FEATURES = "digits, inception_v3, inception_v3:PATH.h5, model:PATH.keras or none"
 SOURCES = "digits, folder:PATH or zip:PATH"
 
 
@@ -68,7 +68,7 @@ def _check_source(value):
 
 def _check_features(value):
     if value not in ("digits", "inception_v3", "none") and not re.fullmatch(
-        r"inception_v3:.+\.h5", value
+        r"inception_v3:.+\.h5|model:.+\.keras", value
     ):
         raise ValueError(f"use {FEATURES}")
     return value
@@ -135,6 +135,7 @@ class EvaluateConfig(Section):
     every: Count = 1
     batch_size: Count = 16
     features: Features
+    bootstrap: Annotated[int, Field(ge=0)] = 0
 
 
 class Config(Section):
@@ -157,8 +158,8 @@ class Config(Section):
                 )
         if self.evaluate.features == "digits" and self.data.source != "digits":
             raise ValueError(
-                "evaluate.features: digits describes digits only; for photos use inception_v3, "
-                f"inception_v3:PATH.h5 or none. Received: data.source {self.data.source}"
+                "evaluate.features: digits describes digits only; for photos use another of "
+                f"{FEATURES}. Received: data.source {self.data.source}"
             )
         return self
 
@@ -189,10 +190,15 @@ def load(path, overrides=()):
         raise UserError(f"{path}: a config file has sections such as data: and train:")
     for override in overrides:
         _override(values, override)
+    return validate(values, path)
+
+
+def validate(values, where):
+    """A `Config` of nested dicts. Raises UserError, which says `where`, for anything wrong."""
     try:
         return Config.model_validate(values)
     except ValidationError as error:
-        raise UserError(f"{path}: {_explain(error)}") from error
+        raise UserError(f"{where}: {_explain(error)}") from error
 
 
 def reason(error):

@@ -21,6 +21,7 @@ from train.experiment import (
     Job,
     JobError,
     default_workers,
+    evaluate_run,
     experiment_folder,
     list_jobs,
     prepare,
@@ -113,6 +114,15 @@ def train(
     print(f"metrics, images and checkpoints are in {job.folder}")
 
 
+@app.command("evaluate")
+def evaluate(run: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="a seed_<n> folder")]):
+    """Measure the newest checkpoint of a run again and compare with what was recorded."""
+    recorded, measured, per_image = evaluate_run(run)
+    from evaluate.results import print_comparison
+
+    print_comparison(recorded, measured, per_image)
+
+
 @app.command("figures")
 def figures(
     experiment: Annotated[Path, typer.Argument(metavar="EXPERIMENT_DIR", help="results/<name>")],
@@ -120,10 +130,12 @@ def figures(
     """Print the final metrics of an experiment and draw Figures 1-17."""
     import_tensorflow()
     from evaluate.figures import draw_figures
-    from train.display import print_results
+    from evaluate.results import print_results, write_results
 
-    print_results(read_runs(experiment))
+    runs = read_runs(experiment)
     drawn, missing = draw_figures(experiment)
+    write_results(runs, experiment / "figures")
+    print_results(runs)
     print(f"figures {', '.join(map(str, drawn))} are in {experiment / 'figures'}")
     for number, why in missing.items():
         print(f"figure {number} not drawn: {why}")

@@ -4,31 +4,39 @@ import numpy as np
 import tensorflow as tf
 
 from data import ordered_batches
+from evaluate.bootstrap import interval
+from evaluate.feature_cache import real_features
 from evaluate.frechet import frechet_distance
+from evaluate.precision_recall import NeighbourMetrics, neighbour_metrics
 from evaluate.reconstruction import Inverter, psnr, ssim
 from evaluate.sheets import COLUMNS, NOISY_COPIES, draw_sheets
 from models.latent import differential_entropy, informative_elements, sample_prior
+from train.losses import encoder_loss
 
 # Training draws its latents from seeds below 2**31, evaluation from those above: changing how often
 # one evaluates does not change the training.
 _EVALUATION_SEED = 2**31
 _NOISE_SEED = 2**32 - 1
+_FROM_FEATURES = ("fid", *NeighbourMetrics._fields)
 
 
 class Evaluator:
     """Measures a `train.step.Trainer` on the test split, always with the same images.
 
-    `features` is a `FeatureNetwork`, or None to go without the Fréchet distance.
+    `features` is a `FeatureNetwork`, or None to go without what needs one; the features of the test
+    images are kept in `cache_folder`.
     """
 
-    def __init__(self, config, trainer, test_images, features):
+    def __init__(self, config, trainer, test_images, features=None, cache_folder=None):
         self.trainer = trainer
         self.features = features
         self.inverter = Inverter(trainer.networks)
         self.batches = ordered_batches(config, test_images)
         self.size = len(self.batches) * config.evaluate.batch_size
         self.batch_size = config.evaluate.batch_size
-        self.real_features = None
+        self.replicates = config.evaluate.bootstrap
+        if features:
+            self.real_features = real_features(cache_folder, features, self.batches)
         pairs = min(COLUMNS * COLUMNS // 2, len(test_images))
         self.sheet_images = test_images.read(np.arange(pairs))
         self.sheet_latents = self._sample(COLUMNS * COLUMNS, _EVALUATION_SEED)
@@ -42,33 +50,39 @@ class Evaluator:
             "fake_images": self.size,
             "split": "test",
             "seed": _EVALUATION_SEED + epoch,
+            "bootstrap": self.replicates,
         }
 
     def measure(self, epoch):
-        """The paper's metrics after `epoch` (from 1), a dict of numbers.
+        """(row, per_image): the metrics after `epoch` (from 1), and those that each image has.
 
-        "fid" is None without features. L_enc is not here: it is the mean over training steps.
+        `row` maps names to numbers, and "intervals" to 95 % intervals [low, high] by name. What
+        needs features is None without them. The paper's L_enc is not here: it is the mean over
+        training steps; "fresh_encoder_loss" is that of the latents drawn here.
         """
         scale = self.trainer.scale()
         latents = self._sample(self.size, _EVALUATION_SEED + epoch)  # fresh ones in every epoch
-        quality, fake_features, real_features = [], [], []
+        values, fake_features = [], []
         for index, real in enumerate(self.batches):
             start = index * self.batch_size
-            fake, values = self._measure_batch(
-                real, latents[start : start + self.batch_size], scale
-            )
-            quality.append(values)
-            if self.features:
+            batch_latents = latents[start : start + self.batch_size]
+            fake, batch_values = self._measure_batch(real, batch_latents, scale)
+            values.append(batch_values)
+            if self.features and np.all(np.isfinite(fake)):
                 fake_features.append(self.features(fake))
-                if self.real_features is None:
-                    real_features.append(self.features(real))
-        if real_features:
-            self.real_features = np.concatenate(real_features)
-        return {
+        per_image = {name: np.concatenate([v[name] for v in values]) for name in values[0]}
+        row = {
             "latent_entropy": float(differential_entropy(scale, self.trainer.run.prior)),
             "informative_elements": int(informative_elements(self.trainer.variance())),
-            "fid": self._frechet_distance(fake_features),
-        } | {name: float(np.mean([values[name] for values in quality])) for name in quality[0]}
+        }
+        row |= dict.fromkeys(_FROM_FEATURES) | {"intervals": {}}
+        if len(fake_features) == len(values):
+            self._compare_features(np.concatenate(fake_features), row, per_image)
+        for name, of_images in per_image.items():
+            row[name] = float(np.mean(of_images))
+            if self.replicates:
+                row["intervals"][name] = interval(np.mean, [of_images], self.replicates)
+        return row, per_image
 
     def sheets(self):
         """The image sheets of this moment: a dict of names to uint8 images."""
@@ -86,21 +100,24 @@ class Evaluator:
         dim = self.trainer.variance_window.shape[1]
         return sample_prior((count, dim), self.trainer.run.prior, seed)
 
-    def _frechet_distance(self, fake_features):
-        if not self.features:
-            return None
-        fake_features = np.concatenate(fake_features)
-        if not np.all(np.isfinite(fake_features)):
-            return None  # the images are not finite, which their PSNR tells
-        return frechet_distance(self.real_features, fake_features)
+    def _compare_features(self, fake_features, row, per_image):
+        """Add what compares the features of all images to a row, and what each image has of it."""
+        samples = [self.real_features, fake_features]
+        row["fid"] = frechet_distance(*samples)
+        if self.replicates:
+            row["intervals"]["fid"] = interval(frechet_distance, samples, self.replicates)
+        per_image |= neighbour_metrics(*samples)._asdict()
 
     @tf.function
     def _measure_batch(self, real, latents, scale):
-        fake = self.inverter.generate(latents, scale)
+        generated = self.trainer.networks.generate(latents, scale)
+        recovered = self.inverter.encode(generated)
+        fake = tf.clip_by_value(generated, -1.0, 1.0)
         fake_again, real_again = (self.inverter.reconstruct(x, scale) for x in (fake, real))
         return fake, {
             "fake_psnr": psnr(fake, fake_again),
             "fake_ssim": ssim(fake, fake_again),
             "real_psnr": psnr(real, real_again),
             "real_ssim": ssim(real, real_again),
+            "fresh_encoder_loss": encoder_loss(latents, recovered, scale),
         }

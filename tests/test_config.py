@@ -52,6 +52,7 @@ def test_celeba128_is_the_papers_experiment():
         "every": 1,
         "batch_size": 16,
         "features": "inception_v3",
+        "bootstrap": 20,
     }
     assert len(config.experiment.runs) == 8
 

@@ -7,6 +7,7 @@ from config import Config
 from data.sources import open_images
 from evaluate.evaluator import Evaluator
 from evaluate.frechet import frechet_distance
+from evaluate.precision_recall import precision_recall
 from evaluate.reconstruction import psnr, ssim
 from models.reference_weights import load_arrays, to_arrays
 from tests.conftest import TINY, merge
@@ -16,23 +17,24 @@ from train.step import Trainer
 class PixelFeatures:
     """Features that a test can compute: the mean colour of four quarters."""
 
-    protocol = {"features": "pixels"}  # noqa: RUF012
+    protocol = {"features": "pixels", "features_sha256": "0", "resize": "none"}  # noqa: RUF012
 
     def __call__(self, images):
         halves = np.asarray(images).reshape(len(images), 2, 8, 2, 8, 3)
         return halves.mean(axis=(2, 4)).reshape(len(images), 12)
 
 
-CONFIG = Config.model_validate(merge(TINY, {"data.test_size": 40}))
+CONFIG = Config.model_validate(merge(TINY, {"data.test_size": 40, "evaluate.bootstrap": 50}))
 
 
 @pytest.fixture(scope="module")
-def evaluator():
+def evaluator(tmp_path_factory):
     trainer = Trainer(CONFIG, "normal_dls_dg")
     trainer.variance_window.assign(
         np.random.default_rng(0).uniform(0.1, 1.0, (5, 6)).astype(np.float32)
     )
-    return Evaluator(CONFIG, trainer, open_images(CONFIG.data, "test"), PixelFeatures())
+    images = open_images(CONFIG.data, "test")
+    return Evaluator(CONFIG, trainer, images, PixelFeatures(), tmp_path_factory.mktemp("cache"))
 
 
 def clipped(images):
@@ -40,18 +42,25 @@ def clipped(images):
 
 
 def test_measures_by_the_definitions(evaluator):
-    row = evaluator.measure(epoch=3)
+    row, per_image = evaluator.measure(epoch=3)
     trainer, networks = evaluator.trainer, evaluator.trainer.networks
     scale = np.asarray(trainer.scale())
     real = evaluator.batches.images.read(np.arange(40))
-    fake = clipped(networks.generate(evaluator._sample(40, 2**31 + 3), scale))
+    latents = np.asarray(evaluator._sample(40, 2**31 + 3))
+    generated = networks.generate(latents, scale)
+    fake = clipped(generated)
     for name, images in {"fake": fake, "real": real}.items():
         again = clipped(networks.generate(networks.encode(images), scale))
         error = np.mean((images - again) ** 2, axis=(1, 2, 3))
         decibels = 10 * np.log10(2.0**2 / error)
         assert row[f"{name}_psnr"] == pytest.approx(decibels.mean(), rel=1e-4)
         assert row[f"{name}_ssim"] == pytest.approx(np.mean(ssim(images, again)), rel=1e-3)
+        assert len(per_image[f"{name}_psnr"]) == 40
+        np.testing.assert_allclose(per_image[f"{name}_psnr"], decibels, rtol=1e-3)
+    errors = np.mean(((latents - networks.encode(generated)) * scale) ** 2, axis=1)
+    assert row["fresh_encoder_loss"] == pytest.approx(errors.mean(), rel=1e-4)
     features = evaluator.features
+    assert (row["precision"], row["recall"]) == precision_recall(features(real), features(fake))
     assert row["fid"] == pytest.approx(frechet_distance(features(real), features(fake)), rel=1e-3)
     entropy = np.sum(np.log(scale * np.sqrt(2 * np.pi * np.e)))
     assert row["latent_entropy"] == pytest.approx(entropy, rel=1e-5)
@@ -59,8 +68,19 @@ def test_measures_by_the_definitions(evaluator):
     assert row["informative_elements"] == np.sum(variance > 0.5)
 
 
+def test_intervals_are_around_the_values(evaluator):
+    row, per_image = evaluator.measure(epoch=3)
+    names = {"fid", "precision", "recall", "fake_psnr", "fake_ssim", "real_psnr", "real_ssim"}
+    assert names <= set(row["intervals"])
+    for name, (low, high) in row["intervals"].items():
+        assert low <= row[name] <= high
+    low, high = row["intervals"]["real_psnr"]
+    error = per_image["real_psnr"].std() / np.sqrt(40)
+    assert (high - low) / 2 == pytest.approx(1.96 * error, rel=0.35)  # of 50 resamplings
+
+
 def test_latents_are_fresh_in_every_epoch_and_the_same_when_repeated(evaluator):
-    first, again, next_epoch = (evaluator.measure(epoch) for epoch in (1, 1, 2))
+    first, again, next_epoch = (evaluator.measure(epoch)[0] for epoch in (1, 1, 2))
     assert first == again
     assert first["fid"] != next_epoch["fid"]
     assert first["real_psnr"] == next_epoch["real_psnr"]
@@ -69,6 +89,9 @@ def test_latents_are_fresh_in_every_epoch_and_the_same_when_repeated(evaluator):
 def test_protocol_says_how_the_numbers_are_made(evaluator):
     assert evaluator.protocol(7) == {
         "features": "pixels",
+        "features_sha256": "0",
+        "resize": "none",
+        "bootstrap": 50,
         "real_images": 40,
         "fake_images": 40,
         "split": "test",
@@ -101,7 +124,7 @@ def test_latents_and_entropy_are_of_the_runs_prior(run):
     per_element = {"normal": 0.5 * np.log(2 * np.pi * np.e), "uniform": np.log(2 * np.sqrt(3))}
     prior = run.partition("_")[0]
     assert (greatest > 2) == (prior == "normal")
-    entropy = evaluator.measure(1)["latent_entropy"]  # s = 1 before the first step
+    entropy = evaluator.measure(1)[0]["latent_entropy"]  # s = 1 before the first step
     assert entropy == pytest.approx(6 * per_element[prior], rel=1e-5)
 
 
@@ -109,6 +132,26 @@ def test_psnr_by_hand():
     images = np.zeros((2, 16, 16, 3), np.float32)
     others = images + np.array([0.2, 0.02], np.float32)[:, None, None, None]
     np.testing.assert_allclose(psnr(images, others), [20.0, 40.0], rtol=1e-4)
+
+
+def test_ssim_is_that_of_wang_2004():
+    """Gaussian windows of 11 pixels and deviation 1.5, inside the image, a channel at a time."""
+    random = np.random.default_rng(0)
+    image = random.uniform(-1, 1, (16, 16, 3))
+    other = np.clip(image + random.normal(0, 0.3, image.shape), -1, 1)
+    taps = np.exp(-((np.arange(11) - 5) ** 2) / (2 * 1.5**2))
+    window = np.outer(taps, taps) / np.sum(np.outer(taps, taps))
+    c1, c2 = (0.01 * 2) ** 2, (0.03 * 2) ** 2
+    values = []
+    for y, x, channel in np.ndindex(6, 6, 3):
+        a, b = (i[y : y + 11, x : x + 11, channel] for i in (image, other))
+        mean_a, mean_b = np.sum(window * a), np.sum(window * b)
+        var_a, var_b = np.sum(window * a * a) - mean_a**2, np.sum(window * b * b) - mean_b**2
+        covariance = np.sum(window * a * b) - mean_a * mean_b
+        luminance = (2 * mean_a * mean_b + c1) / (mean_a**2 + mean_b**2 + c1)
+        values.append(luminance * (2 * covariance + c2) / (var_a + var_b + c2))
+    measured = ssim(*(x[None].astype(np.float32) for x in (image, other)))
+    np.testing.assert_allclose(measured, np.mean(values), rtol=1e-3)
 
 
 def test_ssim_of_constant_images_by_hand():

@@ -8,7 +8,8 @@ import tensorflow as tf
 from config import UserError
 from data.sources import DigitImages
 from evaluate import digit_classifier
-from evaluate.features import load_features
+from evaluate.features import load_features, load_spatial_features
+from evaluate.frechet import frechet_distance, single_image_frechet_distance
 
 
 @pytest.fixture(scope="module")
@@ -68,17 +69,80 @@ def test_digit_features_are_the_penultimate_activations(cache):
     )
 
 
-def test_inception_from_a_local_file(tmp_path):
+@pytest.fixture(scope="module")
+def inception(tmp_path_factory):
+    """(InceptionV3 with random weights, the file that holds them)."""
     keras.utils.set_random_seed(0)
-    inception = keras.applications.InceptionV3(include_top=False, weights=None, pooling="avg")
-    path = tmp_path / "inception.weights.h5"
-    inception.save_weights(path)
+    network = keras.applications.InceptionV3(include_top=False, weights=None, pooling="avg")
+    path = tmp_path_factory.mktemp("inception") / "inception.weights.h5"
+    network.save_weights(path)
+    return network, path
+
+
+def test_inception_from_a_local_file(inception, tmp_path):
+    network, path = inception
     images = np.random.default_rng(0).uniform(-1, 1, (2, 40, 40, 3)).astype(np.float32)
     features = load_features(f"inception_v3:{path}", tmp_path)
-    expected = inception(tf.image.resize(images, (299, 299)), training=False)
+    expected = network(tf.image.resize(images, (299, 299)), training=False)
     assert features(images).shape == (2, 2048)
     np.testing.assert_allclose(features(images), expected, rtol=1e-5, atol=1e-5)
     assert features.label == "InceptionV3 features, weights from inception.weights.h5"
+
+
+@pytest.fixture
+def saved_model(tmp_path):
+    """A function: save a model with this input shape and these layers; its "model:PATH"."""
+
+    def save(shape, *layers):
+        keras.Sequential([keras.Input(shape), *layers]).save(tmp_path / "own.keras")
+        return f"model:{tmp_path / 'own.keras'}"
+
+    return save
+
+
+@pytest.mark.parametrize(
+    ("size", "resize"), [(8, "bilinear without antialiasing to 8x8"), (None, "none")]
+)
+def test_any_keras_model_that_gives_vectors(saved_model, tmp_path, size, resize):
+    layers = keras.layers.Conv2D(5, 3), keras.layers.GlobalAveragePooling2D()
+    features = load_features(saved_model((size, size, 3), *layers), tmp_path)
+    images = np.random.default_rng(0).uniform(-1, 1, (4, 12, 12, 3)).astype(np.float32)
+    expected = tf.image.resize(images, (size, size)) if size else images
+    for layer in layers:
+        expected = layer(expected)
+    np.testing.assert_allclose(features(images), expected, atol=1e-6)
+    assert features.label == "features of own.keras"
+    assert features.protocol["resize"] == resize
+
+
+def test_a_model_that_gives_no_vectors_and_a_file_that_is_no_model(saved_model, tmp_path):
+    with pytest.raises(UserError, match=r"own\.keras should map images .* to vectors"):
+        load_features(saved_model((8, 8, 3), keras.layers.Conv2D(5, 3)), tmp_path)
+    (tmp_path / "broken.keras").write_bytes(b"no model")
+    with pytest.raises(UserError, match=r"broken\.keras is no Keras model that can be loaded"):
+        load_features(f"model:{tmp_path}/broken.keras", tmp_path)
+    with pytest.raises(UserError, match=r"nowhere\.keras is no Keras model"):
+        load_features(f"model:{tmp_path}/nowhere.keras", tmp_path)
+
+
+@pytest.mark.parametrize("value", [1.5, -2.0, np.nan, np.inf])
+def test_images_out_of_range(cache, value):
+    images = np.zeros((2, 16, 16, 3), np.float32)
+    images[1, 2, 3, 0] = value
+    with pytest.raises(ValueError, match=r"images must be in \[-1, 1\]"):
+        load_features("digits", cache)(images)
+
+
+def test_spatial_features_are_those_before_the_second_pooling(inception):
+    features = load_spatial_features(f"inception_v3:{inception[1]}")
+    images = np.random.default_rng(0).uniform(-1, 1, (2, 32, 32, 3)).astype(np.float32)
+    maps = features(images)
+    assert maps.shape == (2, 71, 71, 192)
+    flat = maps.reshape(2, -1, 192)
+    expected = frechet_distance(flat[0], flat[1], ddof=1)
+    assert single_image_frechet_distance(maps[0], maps[1]) == expected
+    assert expected > 0
+    assert single_image_frechet_distance(maps[0], maps[0]) == pytest.approx(0.0, abs=1e-6)
 
 
 def test_none_goes_without(tmp_path):

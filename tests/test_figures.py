@@ -8,25 +8,23 @@ import yaml
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from config import RUN_NAMES, UserError
-from evaluate.figures import (
-    CURVES,
-    PAIR_SHEETS,
-    draw_curves,
-    draw_figures,
-    draw_interpolation,
-    draw_pairs,
-)
+from evaluate.curves import CURVES, MORE_CURVES, draw_curves
+from evaluate.figures import PAIR_SHEETS, draw_figures, draw_interpolation, draw_pairs
 from evaluate.sheets import save_sheet, tile
+from tests.conftest import TINY, merge
 from train.run_folder import read_runs
 
+PROTOCOL = {"features": "digit-classifier features", "real_images": 9, "fake_images": 8}
 
-def write_run(experiment, name, seed=0, offset=0.0, protocol="digit-classifier features"):
+
+def write_run(experiment, name, seed=0, offset=0.0):
     folder = experiment / name / f"seed_{seed}"
     folder.mkdir(parents=True)
-    (folder / "config.yaml").write_text(yaml.safe_dump({"latent": {"dim": 10}}))
+    settings = merge(TINY, {"latent.dim": 10}) | {"recorded": {"run": name, "seed": seed}}
+    (folder / "config.yaml").write_text(yaml.safe_dump(settings))
     rows = [
-        {curve.metric: 10.0 * epoch + offset for curve in CURVES.values()}
-        | {"epoch": epoch, "protocol": {"features": protocol}}
+        {curve.metric: 10.0 * epoch + offset for curve in (CURVES | MORE_CURVES).values()}
+        | {"epoch": epoch, "protocol": PROTOCOL}
         for epoch in (1, 2, 3)
     ]
     (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -40,17 +38,25 @@ def write_sheets(folder):
         save_sheet(folder / "images" / "epoch_0003" / f"{name}.png", tile(images))
 
 
-@pytest.fixture
-def experiment(tmp_path):
+@pytest.fixture(scope="module")
+def experiment(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("experiment")
     for offset, name in enumerate(RUN_NAMES):
-        folder = write_run(tmp_path, name, offset=offset)
+        run = write_run(folder, name, offset=offset)
         if name == "normal_dls_dg":
-            write_sheets(folder)
-    return tmp_path
+            write_sheets(run)
+            (run / "images" / "epoch_0004").mkdir()  # no row yet: it is being drawn
+    return folder
 
 
-def test_all_17_figures_are_drawn(experiment):
-    drawn, missing = draw_figures(experiment)
+@pytest.fixture(scope="module")
+def figures(experiment):
+    """What `draw_figures` returns."""
+    return draw_figures(experiment)
+
+
+def test_all_17_figures_are_drawn(figures):
+    drawn, missing = figures
     assert list(drawn) == list(range(1, 18))
     assert missing == {}
     for number, path in drawn.items():
@@ -60,7 +66,7 @@ def test_all_17_figures_are_drawn(experiment):
 
 
 def test_a_curve_shows_the_four_methods_of_its_prior(experiment):
-    (axes,) = draw_curves(2, CURVES[1], "uniform", read_runs(experiment)).axes
+    (axes,) = draw_curves(CURVES[1], "uniform", read_runs(experiment), number=2).axes
     lines = {line.get_label(): list(line.get_ydata()) for line in axes.lines}
     assert lines == {
         "DLS, DG": [14.0, 24.0, 34.0],
@@ -69,12 +75,12 @@ def test_a_curve_shows_the_four_methods_of_its_prior(experiment):
         "No DLS, D": [17.0, 27.0, 37.0],
     }
     assert axes.get_title().startswith("Figure 2: FID comparison")
-    assert axes.get_ylabel() == "FID, digit-classifier features"
+    assert axes.get_ylabel() == "FID, digit-classifier features\n9 real and 8 generated images"
     assert axes.get_xlabel() == "Epoch"
 
 
 def test_entropy_is_shown_for_dls_only_with_its_greatest_value(experiment):
-    (axes,) = draw_curves(5, CURVES[5], "normal", read_runs(experiment)).axes
+    (axes,) = draw_curves(CURVES[5], "normal", read_runs(experiment)).axes
     lines = {line.get_label(): line.get_ydata() for line in axes.lines}
     greatest = 10 * 0.5 * np.log(2 * np.pi * np.e)
     assert set(lines) == {"DLS, D", "DLS, DG", f"greatest possible: {greatest:.1f}"}
@@ -84,10 +90,30 @@ def test_entropy_is_shown_for_dls_only_with_its_greatest_value(experiment):
 def test_several_seeds_give_their_mean_and_a_band(tmp_path):
     write_run(tmp_path, "normal_dls_d", seed=0)
     write_run(tmp_path, "normal_dls_d", seed=1, offset=2.0)
-    (axes,) = draw_curves(3, CURVES[3], "normal", read_runs(tmp_path)).axes
+    (axes,) = draw_curves(CURVES[3], "normal", read_runs(tmp_path)).axes
     assert list(axes.lines[0].get_ydata()) == [11.0, 21.0, 31.0]
     band = axes.collections[0].get_paths()[0].vertices[:, 1]
     assert (band.min(), band.max()) == (10.0, 32.0)
+
+
+def test_one_seed_has_a_band_of_its_intervals(tmp_path):
+    folder = write_run(tmp_path, "normal_dls_d")
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").open()]
+    rows[1]["intervals"] = {"fid": [15.0, 26.0]}
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (axes,) = draw_curves(CURVES[1], "normal", read_runs(tmp_path)).axes
+    band = axes.collections[0].get_paths()[0].vertices
+    assert sorted(set(band[band[:, 0] == 2, 1])) == [15.0, 26.0]
+    assert set(band[band[:, 0] == 3, 1]) == {30.0}  # an epoch without intervals
+
+
+def test_precision_and_recall_are_drawn_beside(experiment, figures):
+    for name in ("precision_normal", "precision_uniform", "recall_normal", "recall_uniform"):
+        assert (experiment / "figures" / f"{name}.png").exists()
+        assert (experiment / "figures" / f"{name}.svg").exists()
+    (axes,) = draw_curves(MORE_CURVES["recall"], "uniform", read_runs(experiment)).axes
+    assert axes.get_ylabel() == "Recall, digit-classifier features\n9 real and 8 generated images"
+    assert axes.get_title().startswith("Recall, $Z_i")
 
 
 def test_what_is_missing_is_named(tmp_path):
@@ -96,11 +122,11 @@ def test_what_is_missing_is_named(tmp_path):
     assert list(drawn) == [2, 4, 8, 10, 13, 15]
     assert missing[1] == "no run measured it"
     assert missing[6] == "no run measured it"
-    assert missing[17] == "it shows normal_dls_dg, which is not there"
+    assert missing[17] == "it shows normal_dls_dg"
 
 
-def test_figure_17_stacks_one_row_of_each_element(experiment):
-    folder = experiment / "normal_dls_dg" / "seed_0" / "images" / "epoch_0003"
+def test_figure_17_stacks_one_row_of_each_element(tmp_path):
+    folder = tmp_path
     rows = np.full((64, 16, 16, 3), -1.0)
     for rank in range(1, 9):  # the first latent's row of sheet r has brightness r / 8
         rows[:8] = rank / 4 - 1
@@ -112,7 +138,7 @@ def test_figure_17_stacks_one_row_of_each_element(experiment):
 
 def test_all_text_lies_within_the_figures(experiment):
     runs = read_runs(experiment)
-    figures = [draw_curves(first, curve, "uniform", runs) for first, curve in CURVES.items()]
+    figures = [draw_curves(curve, "uniform", runs, first) for first, curve in CURVES.items()]
     folder = runs["normal_dls_dg"][0].images(3)
     figures += [draw_pairs(11, PAIR_SHEETS[11], folder), draw_interpolation(17, folder)]
     for figure in figures:
@@ -134,15 +160,9 @@ def test_an_axis_that_cuts_values_says_so(tmp_path):
         for epoch, value in enumerate(values, start=1)
     ]
     (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    (axes,) = draw_curves(3, CURVES[3], "normal", read_runs(tmp_path)).axes
+    (axes,) = draw_curves(CURVES[3], "normal", read_runs(tmp_path)).axes
     assert axes.get_ylim() == (0, 1.5)
     assert [text.get_text() for text in axes.texts] == ["first epochs above 1.5 not shown"]
-
-
-def test_sheets_of_an_epoch_without_a_row_are_not_taken(experiment):
-    (experiment / "normal_dls_dg" / "seed_0" / "images" / "epoch_0004").mkdir()
-    drawn, _ = draw_figures(experiment)
-    assert {11, 16, 17} <= set(drawn)
 
 
 def test_a_folder_without_runs(tmp_path):

@@ -5,16 +5,23 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 import yaml
 
 import main
 from config import load
+from tests.conftest import SMALLEST
 from train.experiment import prepare
 from train.run_folder import RunFolder
 
 ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def config_file(config_file):
+    return lambda **changes: config_file(**SMALLEST | changes)
 
 
 @pytest.fixture
@@ -77,6 +84,26 @@ def test_a_run_that_goes_on_ends_as_one_in_a_single_go(config_file, command, tmp
         }
 
 
+def test_evaluate_measures_what_was_recorded(config_file, command, tmp_path):
+    layers = [keras.Input((8, 8, 3)), keras.layers.Flatten(), keras.layers.Dense(3)]
+    keras.Sequential(layers).save(tmp_path / "own.keras")
+    features = f"model:{tmp_path / 'own.keras'}"
+    path = config_file(**{"evaluate.features": features, "train.epochs": 1})
+    assert command("train", path, "--run", "uniform_dls_dg", "--out", tmp_path)[0] == 0
+    folder = tmp_path / "tiny" / "uniform_dls_dg" / "seed_0"
+    code, output, _ = command("evaluate", folder)
+    assert code == 0
+    assert "epoch 1: as recorded" in output
+    row = rows(folder)[0]
+    (folder / "metrics.jsonl").write_text(json.dumps(row | {"fid": row["fid"] + 1.0}) + "\n")
+    assert "epoch 1: differ from the record: fid" in command("evaluate", folder)[1]
+    (folder / "metrics.jsonl").unlink()
+    code, _, errors = command("evaluate", folder)
+    wrong(code, errors, "no checkpoint with metrics yet")
+    code, _, errors = command("evaluate", tmp_path)
+    wrong(code, errors, "no run here")
+
+
 def test_a_finished_experiment_with_other_settings_is_refused(config_file, command, tmp_path):
     RunFolder(tmp_path / "tiny" / "normal_dls_dg" / "seed_0").create()
     folder = RunFolder(tmp_path / "tiny" / "normal_dls_dg" / "seed_0")
@@ -88,7 +115,7 @@ def test_a_finished_experiment_with_other_settings_is_refused(config_file, comma
 
 def test_one_failing_run_does_not_stop_the_others(config_file, command, tmp_path, monkeypatch):
     """An error that comes after the preparations: the settings in its folder change."""
-    path = config_file(**{"train.epochs": 1, "data.resolution": 16})
+    path = config_file(**{"train.epochs": 1})
     broken = tmp_path / "tiny" / "normal_dls_dg" / "seed_0" / "config.yaml"
     arguments = ("reproduce", path, "--out", tmp_path, "--jobs", "2")
 

@@ -6,18 +6,13 @@ import tensorflow as tf
 
 from config import UserError
 from models.reference_weights import to_arrays
+from tests.conftest import SMALLEST
 from train.step import Trainer
 
 
 @pytest.fixture
 def make_config(make_config):
-    """The tiny config at 8x8: a step is traced in half the time."""
-    small = {
-        "data.resolution": 8,
-        "model.synthesis_channels": [4],
-        "model.discriminator_channels": [4],
-    }
-    return lambda **changes: make_config(**small | changes)
+    return lambda **changes: make_config(**SMALLEST | changes)
 
 
 @pytest.fixture

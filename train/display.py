@@ -1,13 +1,10 @@
 """Progress on the terminal: a bar for the experiment, one for each run at work. See `Display`."""
 
-from rich.box import SIMPLE
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from train.run_folder import RunFolder
 
-_TABLE_WIDTH = 112  # of a table that no narrow terminal may cut
 _SHOWN = {"encoder_loss": "L_enc {:.3f}", "latent_entropy": "entropy {:.1f}", "fid": "FID {:.1f}"}
 
 
@@ -16,38 +13,6 @@ def summarise(row):
     return "  ".join(
         text.format(row[name]) for name, text in _SHOWN.items() if row.get(name) is not None
     )
-
-
-_COLUMNS = {
-    "epoch": ("epoch", "{:d}"),
-    "encoder_loss": ("L_enc", "{:.3f}"),
-    "latent_entropy": ("entropy", "{:.1f}"),
-    "informative_elements": ("informative", "{:d}"),
-    "fid": ("FID", "{:.1f}"),
-    "fake_psnr": ("fake PSNR", "{:.2f}"),
-    "fake_ssim": ("fake SSIM", "{:.3f}"),
-    "real_psnr": ("real PSNR", "{:.2f}"),
-    "real_ssim": ("real SSIM", "{:.3f}"),
-}
-
-
-def print_results(runs):
-    """A table of the last epoch of each run; `runs` as `train.run_folder.read_runs` returns."""
-    table = Table("run", *(name for name, _ in _COLUMNS.values()), box=SIMPLE)
-    for name, folders in runs.items():
-        for folder in folders:
-            row = folder.rows()[-1]
-            values = (
-                "" if row.get(key) is None else form.format(row[key])
-                for key, (_, form) in _COLUMNS.items()
-            )
-            label = name if len(folders) == 1 else f"{name} {folder.path.name}"
-            table.add_row(label, *values)
-    console = Console(width=max(Console().width, _TABLE_WIDTH))
-    console.print(table, crop=False)
-    last_rows = (folder.rows()[-1] for folders in runs.values() for folder in folders)
-    labels = {row["protocol"]["features"] for row in last_rows}
-    console.print(f"FID: {', '.join(sorted(labels))}", highlight=False)
 
 
 class Display:

@@ -98,25 +98,53 @@ def run_job(config, job, out, report, threads=None):
     `threads` is how many cores to use, by default all. Raises UserError.
     """
     tf = import_tensorflow()
-    from data import open_images
-    from evaluate.evaluator import Evaluator
-    from evaluate.features import load_features
-    from train.loop import train_run
-    from train.step import Trainer
-
     device = set_up_device(tf, threads)
+    from data import open_images
+    from train.loop import train_run
+
     folder = RunFolder(job.folder)
     folder.create()
     folder.write_config(config, job.run, job.seed, device)
-    features = load_features(config.evaluate.features, feature_cache(out))
-    trainer = Trainer(config, job.run, job.seed)
-    evaluator = Evaluator(config, trainer, open_images(config.data, "test"), features)
-    train_images = open_images(config.data, "train")
+    trainer, evaluator = _open_run(config, job.run, job.seed, out)
 
     def report_progress(epoch, step, row):
         report(Report(job, epoch, step, row))
 
+    train_images = open_images(config.data, "train")
     train_run(config, trainer, train_images, evaluator, folder, job.seed, report_progress)
+
+
+def evaluate_run(path):
+    """Measure a run's newest checkpoint again: (recorded row, new row, per-image metrics).
+
+    Raises UserError if the folder holds no run, or none with a checkpoint and the row of its epoch.
+    """
+    import_tensorflow()
+    from train.checkpoints import Checkpoints
+
+    folder = RunFolder(path)
+    config, run, seed = folder.read_config()
+    out = folder.path.absolute().parents[2]  # out / experiment / run / seed
+    trainer, evaluator = _open_run(config, run, seed, out)
+    epoch = Checkpoints(trainer, folder).restore()
+    recorded = {row["epoch"]: row for row in folder.rows()}.get(epoch)
+    if recorded is None:
+        raise UserError(f"{path}: no checkpoint with metrics yet")
+    row, per_image = evaluator.measure(epoch)
+    return recorded, row | {"protocol": evaluator.protocol(epoch)}, per_image
+
+
+def _open_run(config, run, seed, out):
+    """The trainer and the evaluator of a run."""
+    from data import open_images
+    from evaluate.evaluator import Evaluator
+    from evaluate.features import load_features
+    from train.step import Trainer
+
+    cache = feature_cache(out)
+    features = load_features(config.evaluate.features, cache)
+    trainer = Trainer(config, run, seed)
+    return trainer, Evaluator(config, trainer, open_images(config.data, "test"), features, cache)
 
 
 def prepare_apart(config, jobs, out):

@@ -8,7 +8,7 @@ import tensorflow as tf
 from config import UserError
 from data import shuffled_batches
 from evaluate.sheets import save_sheet
-from train.run_folder import CHECKPOINT_NAME, KEPT_CHECKPOINTS
+from train.checkpoints import Checkpoints
 
 REPORT_SECONDS = 0.25
 
@@ -20,15 +20,10 @@ def train_run(config, trainer, train_images, evaluator, folder, seed, report):
     row of metrics.jsonl, TensorBoard scalars, a checkpoint. `report(epoch, step, row)` is called a
     few times a second with the steps done in this epoch, and with the epoch's row at its end.
     """
-    epoch_done = tf.Variable(0, dtype=tf.int64, trainable=False)
-    checkpoint = tf.train.Checkpoint(epoch=epoch_done, **trainer.state())
-    manager = tf.train.CheckpointManager(
-        checkpoint, str(folder.checkpoints), KEPT_CHECKPOINTS, checkpoint_name=CHECKPOINT_NAME
-    )
-    if manager.latest_checkpoint:
-        checkpoint.restore(manager.latest_checkpoint).assert_consumed()
+    checkpoints = Checkpoints(trainer, folder)
+    done = checkpoints.restore()
     writer = tf.summary.create_file_writer(str(folder.tensorboard))
-    for epoch in range(int(epoch_done) + 1, config.train.epochs + 1):
+    for epoch in range(done + 1, config.train.epochs + 1):
         trainer.set_epoch(epoch - 1)
         batches = shuffled_batches(config, train_images, seed, epoch)
         row = _train_epoch(trainer, batches, epoch, report)
@@ -36,8 +31,7 @@ def train_run(config, trainer, train_images, evaluator, folder, seed, report):
         row["protocol"] = evaluator.protocol(epoch)
         folder.append(row)
         _write_scalars(writer, row)
-        epoch_done.assign(epoch)
-        manager.save(checkpoint_number=epoch)
+        checkpoints.save(epoch)
         report(epoch, len(batches), row)
 
 
@@ -70,7 +64,7 @@ def _evaluate_epoch(config, evaluator, epoch, folder):
     if epoch % config.evaluate.every and epoch != config.train.epochs:
         return {}
     start = time.perf_counter()
-    row = evaluator.measure(epoch)
+    row, _ = evaluator.measure(epoch)
     _require_finite(epoch, "fake_psnr", row["fake_psnr"])
     for name, sheet in evaluator.sheets().items():
         save_sheet(folder.images(epoch) / f"{name}.png", sheet)

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import yaml
 
-from config import RUN_NAMES, UserError, reason
+from config import RUN_NAMES, UserError, reason, validate
 
-KEPT_CHECKPOINTS = 2
 CHECKPOINT_NAME = "epoch"
 _PACKAGES = ("tensorflow", "keras", "numpy", "scipy")
 # A run may go on with more epochs, or within another choice of runs; nothing else may change.
@@ -78,6 +77,14 @@ class RunFolder:
                 f"{self.path} holds a run with other settings ({'; '.join(differences)}); "
                 "choose another --out or experiment.name, or move it away"
             )
+
+    def read_config(self):
+        """(config, run name, seed) of the run. Raises UserError if the folder holds none."""
+        if not self.config_path.exists():
+            raise UserError(f"{self.path}: no run here (there is no config.yaml)")
+        values = yaml.safe_load(self.config_path.read_text(encoding="utf-8"))
+        recorded = values.pop("recorded")
+        return validate(values, self.config_path), recorded["run"], recorded["seed"]
 
     def write_config(self, config, run, seed, device):
         """Write config.yaml, once: the resolved config and, as `recorded`, what it was begun with.

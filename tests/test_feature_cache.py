@@ -1,0 +1,69 @@
+"""Features of the test images are computed once, and again when anything changes."""
+
+import numpy as np
+import pytest
+
+from data import ordered_batches
+from data.sources import DigitImages
+from evaluate.feature_cache import real_features
+
+
+class CountingFeatures:
+    """Mean colours; counts the batches that it was asked for."""
+
+    def __init__(self, weights="a", resize="none"):
+        self.protocol = {"features": "any label", "features_sha256": weights, "resize": resize}
+        self.calls = 0
+
+    def __call__(self, images):
+        self.calls += 1
+        return np.mean(images, axis=(1, 2))
+
+
+@pytest.fixture
+def batches(make_config):
+    """A function: the batches of the tiny test split, with one pixel changed if asked to."""
+
+    def make(change=0.0):
+        images = DigitImages(16)
+        images.keep(slice(8))
+        images.images[3, 5, 5, 1] += change
+        return ordered_batches(make_config(), images)
+
+    return make
+
+
+def test_the_second_time_they_are_read(batches, tmp_path):
+    features = CountingFeatures()
+    first = real_features(tmp_path, features, batches())
+    again = real_features(tmp_path, features, batches())
+    assert features.calls == 2  # the batches of the first time
+    np.testing.assert_array_equal(first, again)
+    np.testing.assert_allclose(first, DigitImages(16).images[:8].mean(axis=(1, 2)), atol=1e-6)
+
+
+def test_another_image_other_weights_or_another_resize_miss(batches, tmp_path):
+    real_features(tmp_path, CountingFeatures(), batches())
+    others = [
+        (CountingFeatures(), batches(change=0.01)),
+        (CountingFeatures(weights="b"), batches()),
+        (CountingFeatures(resize="bilinear"), batches()),
+    ]
+    for features, images in others:
+        real_features(tmp_path, features, images)
+        assert features.calls == 2
+    assert len(list(tmp_path.iterdir())) == 4
+
+
+@pytest.mark.parametrize("damage", [b"", b"no array", None])
+def test_a_damaged_file_is_made_again_with_a_warning(batches, tmp_path, damage):
+    expected = real_features(tmp_path, CountingFeatures(), batches())
+    (path,) = tmp_path.iterdir()
+    path.write_bytes(path.read_bytes()[:-20] if damage is None else damage)
+    features = CountingFeatures()
+    with pytest.warns(UserWarning, match="is damaged; the features are computed again"):
+        again = real_features(tmp_path, features, batches())
+    np.testing.assert_array_equal(again, expected)
+    real_features(tmp_path, features, batches())
+    assert features.calls == 2
+    assert list(tmp_path.iterdir()) == [path]

@@ -1,0 +1,67 @@
+"""The table of final metrics, and the comparison of an epoch measured twice."""
+
+import csv
+
+import numpy as np
+import pytest
+
+from evaluate.results import differences, print_comparison, print_results, write_results
+from tests.test_figures import write_run
+from train.run_folder import RunFolder, read_runs
+
+
+@pytest.fixture
+def runs(tmp_path):
+    write_run(tmp_path, "normal_dls_dg")
+    write_run(tmp_path, "uniform_mse_d", seed=3, offset=1.0)
+    folder = RunFolder(tmp_path / "normal_dls_dg" / "seed_0")
+    last = {"epoch": 4, "encoder_loss": 0.1234, "fid": 12.34, "protocol": {"features": "some"}}
+    folder.append(last | {"intervals": {"fid": [11.34, 13.34]}})
+    return read_runs(tmp_path)
+
+
+def test_markdown_and_csv_hold_the_last_epochs(runs, tmp_path):
+    write_results(runs, tmp_path)
+    lines = (tmp_path / "results.md").read_text().splitlines()
+    assert lines[0].startswith("| run | epoch | L_enc | entropy | informative | FID | precision |")
+    assert lines[2].startswith("| normal_dls_dg | 4 | 0.123 |  |  | 12.3 ±1.0 |")
+    assert lines[3].startswith("| uniform_mse_d | 3 | 31.000 | 31.0 |")
+    assert lines[-1] == "FID, precision, recall: digit-classifier features, some"
+    first, second = csv.DictReader((tmp_path / "results.csv").open())
+    assert (first["run"], first["seed"], first["fid"]) == ("normal_dls_dg", "0", "12.34")
+    assert (first["fid_low"], first["fid_high"], first["recall"]) == ("11.34", "13.34", "")
+    assert (second["seed"], second["encoder_loss"]) == ("3", "31.0")
+
+
+def test_the_table_is_printed_whole(runs, capsys):
+    print_results(runs)
+    output = capsys.readouterr().out
+    assert "normal_dls_dg" in output
+    assert "12.3" in output
+    assert "real SSIM" in output
+
+
+def test_differences_are_found():
+    recorded = {"fid": 10.0, "recall": None, "real_ssim": 0.5, "protocol": {"features": "some"}}
+    measured = recorded | {"fid": 10.0005, "real_ssim": 0.51, "intervals": {"fid": [9.0, 11.0]}}
+    assert differences(recorded, measured) == ["real_ssim"]
+    assert differences(recorded, measured | {"protocol": {}}) == ["real_ssim", "protocol"]
+    assert differences({}, {"fid": 1.0}) == ["fid"]
+
+
+def test_the_comparison_shows_median_and_worst(capsys):
+    row = {"epoch": 2, "real_psnr": 20.0, "fresh_encoder_loss": 0.5}
+    measured = {
+        "real_psnr": 20.0,
+        "fresh_encoder_loss": 0.7,
+        "intervals": {"real_psnr": [18.5, 21.5]},
+    }
+    per_image = {
+        "real_psnr": np.array([11.25, 22, 27]),
+        "fresh_encoder_loss": np.array([0.25, 1.75]),
+    }
+    print_comparison(row, measured, per_image)
+    output = capsys.readouterr().out
+    for text in ("18.5 ... 21.5", "22", "11.25", "1.75"):
+        assert text in output
+    assert "epoch 2: differ from the record: fresh_encoder_loss" in output
