@@ -74,6 +74,12 @@ def _check_features(value):
     return value
 
 
+def _check_replicates(value):
+    if value == 1:
+        raise ValueError("use 0 for no intervals, or 2 and more")
+    return value
+
+
 Count = Annotated[int, Field(ge=1)]
 Resolution = Annotated[int, Field(ge=8, le=1024), AfterValidator(_check_power_of_two)]
 RunName = Annotated[str, AfterValidator(_check_run_name)]
@@ -83,6 +89,7 @@ Seeds = Annotated[list[Seed], Field(min_length=1), AfterValidator(_check_unique)
 Source = Annotated[str, AfterValidator(_check_source)]
 Features = Annotated[str, AfterValidator(_check_features)]
 FolderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+Replicates = Annotated[int, Field(ge=0), AfterValidator(_check_replicates)]
 Rate = Annotated[float, Field(gt=0, le=1)]
 Beta = Annotated[float, Field(ge=0, lt=1)]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -135,7 +142,7 @@ class EvaluateConfig(Section):
     every: Count = 1
     batch_size: Count = 16
     features: Features
-    bootstrap: Annotated[int, Field(ge=0)] = 0
+    bootstrap: Replicates = 0
 
 
 class Config(Section):

@@ -8,6 +8,7 @@ Each part runs in a process of its own, so that its peak memory is its own.
 import argparse
 import multiprocessing
 import resource
+import sys
 import time
 
 import numpy as np
@@ -30,6 +31,7 @@ def frechet_with_matrix_root(real, fake):
     return between_means + np.trace(a) + np.trace(b) - 2.0 * np.trace(root)
 
 
+_RSS_UNIT = 1 if sys.platform == "darwin" else 1024  # bytes
 PARTS = {
     "Fréchet distance": frechet_distance,
     "Fréchet distance with scipy.linalg.sqrtm": frechet_with_matrix_root,
@@ -43,7 +45,7 @@ def measure(name, samples, width):
     start = time.perf_counter()
     result = PARTS[name](real, fake)
     seconds = time.perf_counter() - start
-    return result, seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    return result, seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _RSS_UNIT / 1e9
 
 
 def main():

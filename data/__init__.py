@@ -10,6 +10,7 @@ from data.sources import open_images
 
 _PARALLEL_READS = min(8, os.cpu_count())
 _READ_AHEAD = 2
+LEAST_SAMPLES = 4  # a sample and its 3 nearest neighbours
 
 
 class Batches:
@@ -73,6 +74,11 @@ def check_size(config, split, size):
         raise UserError(
             f"data.source: {config.data.source} has {size} images to {split}, fewer than one batch "
             f"of {section.batch_size}"
+        )
+    if config.evaluate.features != "none" and size < LEAST_SAMPLES:
+        raise UserError(
+            f"data.source: {config.data.source} has {size} images to {split}; to compare features "
+            f"takes {LEAST_SAMPLES} or more"
         )
 
 

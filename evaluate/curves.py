@@ -83,7 +83,7 @@ def _series(folders, metric):
         intervals = [row.get("intervals", {}).get(metric, [row[metric]] * 2) for row in rows]
         return epochs, values, *zip(*intervals, strict=True)
     values = np.array([[rows[epoch][metric] for epoch in epochs] for rows in by_seed])
-    mean, deviation = values.mean(axis=0), values.std(axis=0)
+    mean, deviation = values.mean(axis=0), values.std(axis=0, ddof=1)
     return epochs, mean, mean - deviation, mean + deviation
 
 
@@ -119,12 +119,14 @@ def _dress(axes, curve, prior, runs, number):
 
 
 def _features(prior, runs):
-    """What the features behind the drawn values are; more than one kind would not be comparable."""
-    rows = (folder.rows()[-1] for name in runs if name.startswith(prior) for folder in runs[name])
-    protocols = [row["protocol"] for row in rows]
-    return sorted(
-        {
-            f"{p['features']}\n{p['real_images']} real and {p['fake_images']} generated images"
-            for p in protocols
-        }
-    )
+    """What the features behind the drawn values are; several of one name are no good comparison."""
+    folders = [folder for name in runs if name.startswith(prior) for folder in runs[name]]
+    protocols = [row["protocol"] for folder in folders for row in folder.evaluated_rows()]
+    labels = {
+        f"{p['features']}\n{p['real_images']} real and {p['fake_images']} generated images"
+        for p in protocols
+    }
+    versions = {(p["features"], p.get("features_sha256"), p.get("resize")) for p in protocols}
+    if len(versions) > 1:
+        labels.add("(of several networks: do not compare)")
+    return sorted(labels)

@@ -3,14 +3,13 @@
 Trained once, in seconds, on the digits' own labels. See `load_digit_classifier`.
 """
 
-import os
-import tempfile
 from pathlib import Path
 
 import keras
 import numpy as np
 
 from data.sources import DIGITS_TEST_SIZE, DigitImages
+from evaluate.files import write_whole
 
 SIZE = 16
 FEATURES_LAYER = "features"
@@ -35,7 +34,7 @@ def load_digit_classifier(folder):
             raise RuntimeError(
                 f"the digit classifier reached {accuracy:.1%} on held-out digits only"
             )
-        _write(classifier, path)
+        write_whole(path, classifier.save)
     return classifier
 
 
@@ -76,12 +75,3 @@ def _read(path):
         return keras.saving.load_model(path, compile=False)
     except (OSError, ValueError, KeyError):  # absent or damaged: either way it is trained again
         return None
-
-
-def _write(classifier, path):
-    """Write beside and rename, so that nobody ever reads half a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        unfinished = Path(folder) / FILE_NAME
-        classifier.save(unfinished)
-        os.replace(unfinished, path)

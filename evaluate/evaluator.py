@@ -5,9 +5,9 @@ import tensorflow as tf
 
 from data import ordered_batches
 from evaluate.bootstrap import interval
-from evaluate.feature_cache import real_features
+from evaluate.feature_cache import images_digest, real_features
 from evaluate.frechet import frechet_distance
-from evaluate.precision_recall import NeighbourMetrics, neighbour_metrics
+from evaluate.precision_recall import NEIGHBOURS, NeighbourMetrics, neighbour_metrics
 from evaluate.reconstruction import Inverter, psnr, ssim
 from evaluate.sheets import COLUMNS, NOISY_COPIES, draw_sheets
 from models.latent import differential_entropy, informative_elements, sample_prior
@@ -17,6 +17,13 @@ from train.losses import encoder_loss
 # one evaluates does not change the training.
 _EVALUATION_SEED = 2**31
 _NOISE_SEED = 2**32 - 1
+_BOUNDS = {
+    "fid": (0.0, np.inf),
+    "precision": (0.0, 1.0),
+    "recall": (0.0, 1.0),
+    "density": (0.0, np.inf),
+    "coverage": (0.0, 1.0),
+}
 _FROM_FEATURES = ("fid", *NeighbourMetrics._fields)
 
 
@@ -35,8 +42,11 @@ class Evaluator:
         self.size = len(self.batches) * config.evaluate.batch_size
         self.batch_size = config.evaluate.batch_size
         self.replicates = config.evaluate.bootstrap
+        self.images_digest = images_digest(self.batches)
         if features:
-            self.real_features = real_features(cache_folder, features, self.batches)
+            self.real_features = real_features(
+                cache_folder, features, self.batches, self.images_digest
+            )
         pairs = min(COLUMNS * COLUMNS // 2, len(test_images))
         self.sheet_images = test_images.read(np.arange(pairs))
         self.sheet_latents = self._sample(COLUMNS * COLUMNS, _EVALUATION_SEED)
@@ -46,7 +56,10 @@ class Evaluator:
         """How the numbers of an epoch are made; it stands in every row of metrics.jsonl."""
         protocol = self.features.protocol if self.features else {"features": "none"}
         return protocol | {
+            "frechet_ddof": 0,
+            "neighbours": NEIGHBOURS,
             "real_images": self.size,
+            "real_images_sha256": self.images_digest,
             "fake_images": self.size,
             "split": "test",
             "seed": _EVALUATION_SEED + epoch,
@@ -81,7 +94,10 @@ class Evaluator:
         for name, of_images in per_image.items():
             row[name] = float(np.mean(of_images))
             if self.replicates:
-                row["intervals"][name] = interval(np.mean, [of_images], self.replicates)
+                bounds = _BOUNDS.get(name, (-np.inf, np.inf))
+                row["intervals"][name] = interval(
+                    np.mean, [of_images], row[name], self.replicates, bounds
+                )
         return row, per_image
 
     def sheets(self):
@@ -105,7 +121,9 @@ class Evaluator:
         samples = [self.real_features, fake_features]
         row["fid"] = frechet_distance(*samples)
         if self.replicates:
-            row["intervals"]["fid"] = interval(frechet_distance, samples, self.replicates)
+            row["intervals"]["fid"] = interval(
+                frechet_distance, samples, row["fid"], self.replicates, _BOUNDS["fid"]
+            )
         per_image |= neighbour_metrics(*samples)._asdict()
 
     @tf.function

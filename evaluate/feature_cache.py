@@ -1,38 +1,42 @@
 """Features of the test images, computed once and kept on disk. See `real_features`."""
 
 import hashlib
-import os
-import tempfile
 import warnings
 from pathlib import Path
 
 import numpy as np
 
-
-def real_features(folder, features, batches):
-    """Features (n, width) of all images in `batches`, from a file in `folder` if they are there.
-
-    The file is named by a digest of the images as the networks see them, the feature network's
-    weights and its resizing: a change of any is a miss. A damaged file is made again, with a
-    warning.
-    """
-    path = Path(folder) / f"real_{_digest(features, batches)}.npy"
-    count = len(batches) * batches.shape[0]
-    kept = _read(path, count)
-    if kept is not None:
-        return kept
-    computed = np.concatenate([features(batch) for batch in batches])
-    _write(path, computed)
-    return computed
+from config import UserError
+from evaluate.files import write_whole
 
 
-def _digest(features, batches):
+def images_digest(batches):
+    """A digest of all images in `batches`, as the networks see them."""
     digest = hashlib.sha256()
-    for key in ("features_sha256", "resize"):
-        digest.update(features.protocol[key].encode())
     for batch in batches:
         digest.update(np.ascontiguousarray(batch))
     return digest.hexdigest()[:16]
+
+
+def real_features(folder, features, batches, digest):
+    """Features (n, width) of all images in `batches`, from a file in `folder` if they are there.
+
+    The file is named by the digest of the images, the feature network and its resizing: a change of
+    any is a miss. A damaged file is made again, with a warning. Raises UserError for a network that
+    gives NaN or infinity.
+    """
+    key = hashlib.sha256(digest.encode())
+    for part in ("features_sha256", "resize"):
+        key.update(features.protocol[part].encode())
+    path = Path(folder) / f"real_{key.hexdigest()[:16]}.npy"
+    kept = _read(path, len(batches) * batches.shape[0])
+    if kept is not None:
+        return kept
+    computed = np.concatenate([features(batch) for batch in batches])
+    if not np.all(np.isfinite(computed)):
+        raise UserError("evaluate.features: the features of the test images are not finite")
+    write_whole(path, lambda unfinished: np.save(unfinished, computed))
+    return computed
 
 
 def _read(path, count):
@@ -46,11 +50,3 @@ def _read(path, count):
         warnings.warn(f"{path} is damaged; the features are computed again", stacklevel=3)
         return None
     return kept
-
-
-def _write(path, array):
-    """Write beside and rename: another process reads the whole file or none."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-        np.save(file, array)
-    os.replace(file.name, path)

@@ -1,6 +1,7 @@
 """Feature networks for the Fréchet distance: images -> features (n, width). See `load_features`."""
 
 import hashlib
+import os
 from pathlib import Path
 
 import keras
@@ -26,12 +27,12 @@ class FeatureNetwork:
     for images out of range.
     """
 
-    def __init__(self, network, size, label):
+    def __init__(self, network, size, label, digest=None):
         self.label = label
         resize = f"bilinear without antialiasing to {size[0]}x{size[1]}" if size else "none"
         self.protocol = {
             "features": label,
-            "features_sha256": _weights_digest(network),
+            "features_sha256": digest or _weights_digest(network),
             "resize": resize,
         }
 
@@ -63,6 +64,7 @@ def load_features(name, cache_folder):
         size = (digit_classifier.SIZE, digit_classifier.SIZE)
         return FeatureNetwork(network, size, "digit-classifier features")
     kind, _, path = name.partition(":")
+    path = os.path.expanduser(path)
     if kind == "model":
         return _model_features(path)
     label = (
@@ -74,30 +76,41 @@ def load_features(name, cache_folder):
 def load_spatial_features(name):
     """InceptionV3 up to the input of its second pooling, for SIFID (Shaham et al. 2019).
 
-    `name` as for `load_features`. Its features are maps (batch, 71, 71, 192).
+    `name` is "inception_v3" or "inception_v3:PATH.h5". Its features are maps (batch, 71, 71, 192).
+    Raises UserError for weights that can be neither downloaded nor read.
     """
-    inception = _inception(name.partition(":")[2])
+    kind, _, path = name.partition(":")
+    if kind != "inception_v3":
+        raise UserError(f"SIFID takes inception_v3 or inception_v3:PATH.h5. Received: {name}")
+    inception = _inception(path)
     poolings = [x for x in inception.layers if isinstance(x, keras.layers.MaxPooling2D)]
     network = keras.Model(inception.inputs, poolings[1].input)
     return FeatureNetwork(network, INCEPTION_SIZE, "InceptionV3 before its second pooling")
 
 
 def _model_features(path):
-    """A saved Keras model, loaded without executing code from the file."""
+    """A saved Keras model, loaded without executing code from the file, and tried out."""
     try:
         network = keras.saving.load_model(path, compile=False, safe_mode=True)
+        content = Path(path).read_bytes()
     except Exception as error:  # a different class for each way that a file can be wrong
         raise UserError(
             f"evaluate.features: {path} is no Keras model that can be loaded"
         ) from error
-    shapes = network.input_shape, network.output_shape
-    if [len(shape) if isinstance(shape, tuple) else 0 for shape in shapes] != [4, 2]:
+    try:
+        _, height, width, channels = network.input_shape
+        trial = network(tf.zeros((1, height or 64, width or 64, channels)), training=False)
+        fits = channels == 3 and len(trial.shape) == 2 and np.all(np.isfinite(trial))
+    except Exception:  # not built, several inputs or outputs, or a call that fails
+        fits = False
+    if not fits:
         raise UserError(
-            f"evaluate.features: {path} should map images (batch, height, width, 3) to vectors "
-            f"(batch, width). Received: {shapes[0]} to {shapes[1]}"
+            f"evaluate.features: {path} should map images (batch, height, width, 3) in [-1, 1] to "
+            "finite vectors (batch, width)"
         )
-    size = shapes[0][1:3]
-    return FeatureNetwork(network, None if None in size else size, f"features of {Path(path).name}")
+    size = (height, width) if height and width else None
+    digest = hashlib.sha256(content).hexdigest()[:16]
+    return FeatureNetwork(network, size, f"features of {Path(path).name}", digest)
 
 
 def _inception(path):
@@ -122,5 +135,6 @@ def _inception(path):
 def _weights_digest(network):
     digest = hashlib.sha256()
     for weights in network.get_weights():
+        digest.update(str(weights.shape).encode())
         digest.update(np.ascontiguousarray(weights))
     return digest.hexdigest()[:16]

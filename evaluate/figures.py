@@ -59,8 +59,7 @@ def _all_curves(runs):
 
 def _newest_sheets(run_folder):
     """The sheets of the last epoch with metrics: those are drawn before its row is written."""
-    epochs = [row["epoch"] for row in run_folder.rows() if "fake_psnr" in row]
-    return run_folder.images(epochs[-1]) if epochs else None
+    return run_folder.images(run_folder.evaluated_rows()[-1]["epoch"])
 
 
 def draw_pairs(number, sheet, folder):

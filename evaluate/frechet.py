@@ -5,6 +5,8 @@ import scipy.linalg
 
 from evaluate.checks import check_features, check_widths
 
+_BLOCK = 1000  # samples converted to float64 at once
+
 
 class Moments:
     """Mean and covariance of features that come in batches; memory does not grow with their number.
@@ -20,8 +22,10 @@ class Moments:
 
     @classmethod
     def of(cls, features):
+        features = check_features(features)
         moments = cls()
-        moments.update(features)
+        for start in range(0, len(features), _BLOCK):
+            moments.update(features[start : start + _BLOCK])
         return moments
 
     def update(self, features):

@@ -6,6 +6,7 @@ import numpy as np
 
 from evaluate.checks import check_features, check_widths
 
+NEIGHBOURS = 3  # k, as in the authors' later code
 _BLOCK = 1000  # rows of a distance matrix held at once
 
 
@@ -24,7 +25,7 @@ class NeighbourMetrics(NamedTuple):
     coverage: np.ndarray
 
 
-def precision_recall(real_features, fake_features, k=3):
+def precision_recall(real_features, fake_features, k=NEIGHBOURS):
     """Improved precision and recall (Kynkäänniemi et al. 2019): (precision, recall) in [0, 1].
 
     Input: features (n, width) and (m, width), more than k of each. Raises ValueError otherwise.
@@ -33,7 +34,7 @@ def precision_recall(real_features, fake_features, k=3):
     return float(metrics.precision.mean()), float(metrics.recall.mean())
 
 
-def neighbour_metrics(real_features, fake_features, k=3):
+def neighbour_metrics(real_features, fake_features, k=NEIGHBOURS):
     """Precision, recall, density and coverage of each sample, as `NeighbourMetrics`.
 
     A sample's k-neighbourhood is the ball that reaches to its k-th nearest neighbour of its own

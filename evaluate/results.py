@@ -8,6 +8,8 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
+from evaluate.precision_recall import NeighbourMetrics
+
 _COLUMNS = {
     "epoch": ("epoch", "{:d}"),
     "encoder_loss": ("L_enc", "{:.3f}"),
@@ -27,31 +29,42 @@ _TABLE_WIDTH = 140  # of a table that no narrow terminal may cut
 
 
 def final_rows(runs, with_intervals=False):
-    """The last row of metrics of each run, as texts under `HEADER`; "±" half a 95 % interval."""
-    table = []
-    for name, folders in runs.items():
-        for folder in folders:
-            label = name if len(folders) == 1 else f"{name} {folder.path.name}"
-            row = folder.rows()[-1]
-            intervals = row.get("intervals", {}) if with_intervals else {}
-            table.append([label, *(_cell(row, key, intervals) for key in _COLUMNS)])
-    return table
+    """The last metrics of each run, as texts under `HEADER`.
+
+    "±" is half a 95 % interval; with several seeds a row is their mean, "±" one standard deviation.
+    """
+    return [
+        [
+            name,
+            *(
+                _cell([f.evaluated_rows()[-1] for f in folders], key, with_intervals)
+                for key in _COLUMNS
+            ),
+        ]
+        for name, folders in runs.items()
+    ]
 
 
-def _cell(row, key, intervals):
-    if row.get(key) is None:
+def _cell(rows, key, with_interval):
+    """The text of one metric; `rows` has one row a seed."""
+    values = [row[key] for row in rows if row.get(key) is not None]
+    if not values:
         return ""
     form = _COLUMNS[key][1]
-    text = form.format(row[key])
-    if key not in intervals:
+    if len(values) > 1:
+        form = form.replace("d}", "g}")
+        return f"{form.format(np.mean(values))} ±{form.format(np.std(values, ddof=1))}"
+    text = form.format(values[0])
+    low_and_high = rows[0].get("intervals", {}).get(key)
+    if not with_interval or low_and_high is None:
         return text
-    low, high = intervals[key]
+    low, high = low_and_high
     return f"{text} ±{form.format((high - low) / 2)}"
 
 
 def feature_labels(runs):
     """What the FIDs, precisions and recalls of the runs were computed from."""
-    last_rows = (folder.rows()[-1] for folders in runs.values() for folder in folders)
+    last_rows = (f.evaluated_rows()[-1] for folders in runs.values() for f in folders)
     return ", ".join(sorted({row["protocol"]["features"] for row in last_rows}))
 
 
@@ -81,7 +94,7 @@ def write_results(runs, folder):
         writer.writerow(["run", "seed", *_COLUMNS, *ends])
         for name, folders in runs.items():
             for run_folder in folders:
-                row = run_folder.rows()[-1]
+                row = run_folder.evaluated_rows()[-1]
                 intervals = row.get("intervals", {})
                 ends = [end for key in _COLUMNS for end in intervals.get(key, ("", ""))]
                 seed = run_folder.path.name.removeprefix("seed_")
@@ -116,7 +129,7 @@ def print_comparison(recorded, measured, per_image):
         if not isinstance(value, int | float):
             continue
         interval = measured["intervals"].get(name)
-        of_images = per_image.get(name)
+        of_images = None if name in NeighbourMetrics._fields else per_image.get(name)
         table.add_row(
             name,
             _number(recorded.get(name)),
@@ -130,6 +143,10 @@ def print_comparison(recorded, measured, per_image):
     different = differences(recorded, measured)
     verdict = f"differ from the record: {', '.join(different)}" if different else "as recorded"
     console.print(f"epoch {recorded['epoch']}: {verdict}", highlight=False)
+    before = recorded.get("protocol", {})
+    for key, now in measured.get("protocol", {}).items():
+        if before.get(key) != now:
+            console.print(f"protocol, {key}: {before.get(key)}, now {now}", highlight=False)
 
 
 def _worst(name, of_images):

@@ -33,6 +33,8 @@ def kernel_inception_distance(real_features, fake_features, subsets=100, subset_
     real, fake = (check_features(x).astype(np.float64) for x in (real_features, fake_features))
     check_widths(real.shape[1], fake.shape[1])
     size = min(subset_size, len(real), len(fake))
+    if size < 2 or subsets < 1:
+        raise ValueError(f"subsets of 2 or more are needed. Received: {subsets} of {subset_size}")
     random = np.random.default_rng(seed)
     values = [
         _squared_mmd(

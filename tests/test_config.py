@@ -115,6 +115,7 @@ def test_run_names():
         ("experiment.runs=[]", "experiment.runs: List should have at least 1 item"),
         ("experiment.seeds=[1, 1]", "experiment.seeds: each value may appear once"),
         ("experiment.name=../elsewhere", "experiment.name: String should match pattern"),
+        ("evaluate.bootstrap=1", "evaluate.bootstrap: use 0 for no intervals, or 2 and more"),
         ("evaluate.features=resnet", "evaluate.features: use digits, inception_v3"),
         ("train.epochs", "--set takes KEY=VALUE"),
         ("train.epochs=[1", "not valid YAML"),

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from config import UserError
 from data import ordered_batches
 from data.sources import DigitImages
-from evaluate.feature_cache import real_features
+from evaluate.feature_cache import images_digest, real_features
 
 
 class CountingFeatures:
@@ -18,6 +19,10 @@ class CountingFeatures:
     def __call__(self, images):
         self.calls += 1
         return np.mean(images, axis=(1, 2))
+
+
+def look_up(folder, features, batches):
+    return real_features(folder, features, batches, images_digest(batches))
 
 
 @pytest.fixture
@@ -35,35 +40,45 @@ def batches(make_config):
 
 def test_the_second_time_they_are_read(batches, tmp_path):
     features = CountingFeatures()
-    first = real_features(tmp_path, features, batches())
-    again = real_features(tmp_path, features, batches())
+    first = look_up(tmp_path, features, batches())
+    again = look_up(tmp_path, features, batches())
     assert features.calls == 2  # the batches of the first time
     np.testing.assert_array_equal(first, again)
     np.testing.assert_allclose(first, DigitImages(16).images[:8].mean(axis=(1, 2)), atol=1e-6)
 
 
 def test_another_image_other_weights_or_another_resize_miss(batches, tmp_path):
-    real_features(tmp_path, CountingFeatures(), batches())
+    look_up(tmp_path, CountingFeatures(), batches())
     others = [
         (CountingFeatures(), batches(change=0.01)),
         (CountingFeatures(weights="b"), batches()),
         (CountingFeatures(resize="bilinear"), batches()),
     ]
     for features, images in others:
-        real_features(tmp_path, features, images)
+        look_up(tmp_path, features, images)
         assert features.calls == 2
     assert len(list(tmp_path.iterdir())) == 4
 
 
 @pytest.mark.parametrize("damage", [b"", b"no array", None])
 def test_a_damaged_file_is_made_again_with_a_warning(batches, tmp_path, damage):
-    expected = real_features(tmp_path, CountingFeatures(), batches())
+    expected = look_up(tmp_path, CountingFeatures(), batches())
     (path,) = tmp_path.iterdir()
     path.write_bytes(path.read_bytes()[:-20] if damage is None else damage)
     features = CountingFeatures()
     with pytest.warns(UserWarning, match="is damaged; the features are computed again"):
-        again = real_features(tmp_path, features, batches())
+        again = look_up(tmp_path, features, batches())
     np.testing.assert_array_equal(again, expected)
-    real_features(tmp_path, features, batches())
+    look_up(tmp_path, features, batches())
     assert features.calls == 2
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_features_that_are_not_finite_are_refused_and_not_kept(batches, tmp_path):
+    features = CountingFeatures()
+    features.__class__ = type(
+        "Broken", (CountingFeatures,), {"__call__": lambda *_: np.full((4, 3), np.nan)}
+    )
+    with pytest.raises(UserError, match="are not finite"):
+        look_up(tmp_path, features, batches())
+    assert list(tmp_path.iterdir()) == []

@@ -115,9 +115,23 @@ def test_any_keras_model_that_gives_vectors(saved_model, tmp_path, size, resize)
     assert features.protocol["resize"] == resize
 
 
+def test_models_with_the_same_weights_differ_in_their_digest(saved_model, tmp_path):
+    pooling = keras.layers.GlobalMaxPooling2D, keras.layers.GlobalAveragePooling2D
+    digests = [
+        load_features(saved_model((8, 8, 3), layer()), tmp_path).protocol["features_sha256"]
+        for layer in pooling
+    ]
+    assert digests[0] != digests[1]
+
+
 def test_a_model_that_gives_no_vectors_and_a_file_that_is_no_model(saved_model, tmp_path):
-    with pytest.raises(UserError, match=r"own\.keras should map images .* to vectors"):
+    with pytest.raises(UserError, match=r"own\.keras should map images .* to finite vectors"):
         load_features(saved_model((8, 8, 3), keras.layers.Conv2D(5, 3)), tmp_path)
+    with pytest.raises(UserError, match="should map images"):  # channels first
+        load_features(saved_model((3, 8, 8), keras.layers.Flatten()), tmp_path)
+    to_nan = keras.layers.Rescaling(float("nan"))
+    with pytest.raises(UserError, match="finite vectors"):
+        load_features(saved_model((8, 8, 3), to_nan, keras.layers.Flatten()), tmp_path)
     (tmp_path / "broken.keras").write_bytes(b"no model")
     with pytest.raises(UserError, match=r"broken\.keras is no Keras model that can be loaded"):
         load_features(f"model:{tmp_path}/broken.keras", tmp_path)

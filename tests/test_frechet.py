@@ -63,7 +63,7 @@ def test_fewer_samples_than_features():
     ("real", "fake", "message"),
     [
         (np.ones((4, 3)), np.ones((4, 2)), "one width. Received: 3 .* and 2"),
-        (np.ones((1, 3)), np.ones((4, 3)), "2 samples or more are needed. Received: 1"),
+        (np.ones((1, 3)), np.ones((4, 3)), r"2 samples or more. Received: \(1, 3\)"),
         (np.ones(3), np.ones((4, 3)), r"Received: \(3,\)"),
         (np.full((4, 3), np.nan), np.ones((4, 3)), "must be finite"),
     ],

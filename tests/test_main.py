@@ -99,7 +99,7 @@ def test_evaluate_measures_what_was_recorded(config_file, command, tmp_path):
     assert "epoch 1: differ from the record: fid" in command("evaluate", folder)[1]
     (folder / "metrics.jsonl").unlink()
     code, _, errors = command("evaluate", folder)
-    wrong(code, errors, "no checkpoint with metrics yet")
+    wrong(code, errors, "no metrics of epoch 1, that of the newest checkpoint")
     code, _, errors = command("evaluate", tmp_path)
     wrong(code, errors, "no run here")
 
@@ -210,6 +210,15 @@ def test_broken_data(config_file, command, tmp_path, photos):
     for source, message in broken_data(tmp_path, photos).items():
         code, _, errors = command(*train, "--set", f"data.source={source}")
         wrong(code, errors, message)
+
+
+def test_a_feature_network_that_is_not_there_is_told_before_training(
+    config_file, command, tmp_path
+):
+    path = config_file(**{"evaluate.features": f"inception_v3:{tmp_path}/nowhere.h5"})
+    code, _, errors = command("train", path, "--run", "normal_dls_d", "--out", tmp_path)
+    wrong(code, errors, "no such weight file")
+    assert not (tmp_path / "tiny" / "normal_dls_d" / "seed_0" / "metrics.jsonl").exists()
 
 
 def test_broken_data_found_in_another_process(config_file, command, tmp_path):

@@ -15,7 +15,13 @@ def runs(tmp_path):
     write_run(tmp_path, "normal_dls_dg")
     write_run(tmp_path, "uniform_mse_d", seed=3, offset=1.0)
     folder = RunFolder(tmp_path / "normal_dls_dg" / "seed_0")
-    last = {"epoch": 4, "encoder_loss": 0.1234, "fid": 12.34, "protocol": {"features": "some"}}
+    last = {
+        "epoch": 4,
+        "fake_psnr": 20.0,
+        "encoder_loss": 0.1234,
+        "fid": 12.34,
+        "protocol": {"features": "some"},
+    }
     folder.append(last | {"intervals": {"fid": [11.34, 13.34]}})
     return read_runs(tmp_path)
 

@@ -122,21 +122,22 @@ def evaluate_run(path):
     import_tensorflow()
     from train.checkpoints import Checkpoints
 
-    folder = RunFolder(path)
+    folder = RunFolder(Path(path).resolve())
     config, run, seed = folder.read_config()
-    out = folder.path.absolute().parents[2]  # out / experiment / run / seed
+    is_in_place = folder.path.parent.name == run  # out / experiment / run / seed
+    out = folder.path.parents[2] if is_in_place else folder.path
     trainer, evaluator = _open_run(config, run, seed, out)
     epoch = Checkpoints(trainer, folder).restore()
     recorded = {row["epoch"]: row for row in folder.rows()}.get(epoch)
-    if recorded is None:
-        raise UserError(f"{path}: no checkpoint with metrics yet")
+    if recorded is None or recorded not in folder.evaluated_rows():
+        raise UserError(f"{path}: no metrics of epoch {epoch}, that of the newest checkpoint")
     row, per_image = evaluator.measure(epoch)
     return recorded, row | {"protocol": evaluator.protocol(epoch)}, per_image
 
 
 def _open_run(config, run, seed, out):
     """The trainer and the evaluator of a run."""
-    from data import open_images
+    from data import check_size, open_images
     from evaluate.evaluator import Evaluator
     from evaluate.features import load_features
     from train.step import Trainer
@@ -144,7 +145,9 @@ def _open_run(config, run, seed, out):
     cache = feature_cache(out)
     features = load_features(config.evaluate.features, cache)
     trainer = Trainer(config, run, seed)
-    return trainer, Evaluator(config, trainer, open_images(config.data, "test"), features, cache)
+    test_images = open_images(config.data, "test")
+    check_size(config, "test", len(test_images))
+    return trainer, Evaluator(config, trainer, test_images, features, cache)
 
 
 def prepare_apart(config, jobs, out):

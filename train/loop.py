@@ -3,6 +3,7 @@
 import math
 import time
 
+import numpy as np
 import tensorflow as tf
 
 from config import UserError
@@ -64,10 +65,11 @@ def _evaluate_epoch(config, evaluator, epoch, folder):
     if epoch % config.evaluate.every and epoch != config.train.epochs:
         return {}
     start = time.perf_counter()
-    row, _ = evaluator.measure(epoch)
-    _require_finite(epoch, "fake_psnr", row["fake_psnr"])
+    row, per_image = evaluator.measure(epoch)
+    _require_finite(epoch, "L_enc of fresh latents", row["fresh_encoder_loss"])
     for name, sheet in evaluator.sheets().items():
         save_sheet(folder.images(epoch) / f"{name}.png", sheet)
+    np.savez(folder.images(epoch) / "per_image.npz", **per_image)
     return row | {"seconds_evaluate": time.perf_counter() - start}
 
 

@@ -47,6 +47,10 @@ class RunFolder:
         lines = self.metrics_path.read_text(encoding="utf-8").splitlines()
         return [json.loads(line) for line in lines]
 
+    def evaluated_rows(self):
+        """The rows of epochs that were evaluated, see `evaluate.every`."""
+        return [row for row in self.rows() if "fake_psnr" in row]
+
     def append(self, row):
         """Add the row of an epoch, unless it is there already: a resumed run repeats none."""
         if row["epoch"] in {old["epoch"] for old in self.rows()}:
@@ -111,7 +115,7 @@ def read_runs(experiment_folder):
     runs = {}
     for name in RUN_NAMES:
         folders = sorted(Path(experiment_folder).glob(f"{name}/seed_*"))
-        measured = [folder for folder in map(RunFolder, folders) if folder.rows()]
+        measured = [folder for folder in map(RunFolder, folders) if folder.evaluated_rows()]
         if measured:
             runs[name] = measured
     if not runs:
