@@ -21,16 +21,16 @@ class Display:
     Where there is no terminal, one line an epoch is printed instead of bars.
     """
 
-    def __init__(self, config, jobs, steps_per_epoch):
+    def __init__(self, config, jobs, steps_per_epoch, console=None):
         """`jobs` are those to be trained; what was done of them before does not count."""
         self.epochs = config.train.epochs
         self.steps_per_epoch = steps_per_epoch
-        self.console = Console()
+        self.console = console or Console()
         self.bars = Progress(
             TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
+            BarColumn(bar_width=8),  # all of it fits into 80 columns
             TaskProgressColumn(),
-            TimeRemainingColumn(),
+            TimeRemainingColumn(compact=True),
             TextColumn("{task.fields[latest]}"),
             console=self.console,
             disable=not self.console.is_terminal,
@@ -39,6 +39,7 @@ class Display:
         steps = len(jobs) * self.epochs * steps_per_epoch - sum(self.done.values())
         self.total = self.bars.add_task("experiment", total=steps, latest="")
         self.tasks, self.latest = {}, {}
+        self.one_seed = len({job.seed for job in jobs}) == 1
 
     def __enter__(self):
         self.bars.start()
@@ -56,12 +57,13 @@ class Display:
         task = self.tasks.get(job)
         if task is None:
             task = self.tasks[job] = self.bars.add_task("", total=self.steps_per_epoch, latest="")
-        description = f"{job}, epoch {epoch}/{self.epochs}"
+        name = job.run if self.one_seed else str(job)
+        description = f"{name} {epoch}/{self.epochs}"
         latest = summarise(self.latest[job])
         self.bars.update(task, description=description, completed=step, latest=latest)
         is_epoch_done = "epoch" in row
         if is_epoch_done and epoch == self.epochs:
             self.bars.remove_task(self.tasks.pop(job))
-            self.console.print(f"{job} done: {latest}", highlight=False)
+            self.console.print(f"{name} done: {latest}", highlight=False)
         elif is_epoch_done and not self.console.is_terminal:
             self.console.print(f"{description}: {latest}", highlight=False)

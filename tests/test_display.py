@@ -1,0 +1,56 @@
+"""Progress as it is shown on a terminal and in a log."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from train.display import Display
+from train.experiment import Job, Report
+from train.run_folder import RunFolder
+
+ROW = {"encoder_loss": 0.8471, "latent_entropy": 139.84, "fid": 180.31}
+
+
+@pytest.fixture
+def jobs(tmp_path):
+    return [Job(run, 0, tmp_path / run) for run in ("normal_dls_dg", "uniform_mse_dg")]
+
+
+def test_one_bar_for_the_experiment_and_one_for_each_run_in_80_columns(make_config, jobs):
+    console = Console(file=io.StringIO(), width=80, force_terminal=True, color_system=None)
+    with Display(make_config(**{"train.epochs": 12}), jobs, 100, console) as display:
+        for job in jobs:
+            display.update(Report(job, 12, 50, ROW))
+        display.bars.refresh()
+        experiment = display.bars.tasks[0]
+        assert (experiment.completed, experiment.total) == (2 * 1150, 2 * 1200)
+        shown = io.StringIO()
+        Console(file=shown, width=80).print(display.bars.get_renderable())
+    experiment, first, second = shown.getvalue().splitlines()
+    assert experiment.startswith("experiment")
+    assert " 96%" in experiment
+    assert first.startswith("normal_dls_dg 12/12")
+    assert second.startswith("uniform_mse_dg 12/12")
+    assert second.rstrip().endswith("L_enc 0.847  entropy 139.8  FID 180.3")
+
+
+def test_epochs_of_an_earlier_start_do_not_count(make_config, jobs):
+    RunFolder(jobs[0].folder).create()
+    RunFolder(jobs[0].folder).append({"epoch": 1})
+    with Display(make_config(), jobs, 100) as display:
+        assert display.bars.tasks[0].total == 300
+        display.update(Report(jobs[0], 2, 30, {}))
+        assert display.bars.tasks[0].completed == 30
+
+
+def test_a_log_gets_a_line_an_epoch(make_config, jobs):
+    log = io.StringIO()
+    with Display(make_config(), jobs, 100, Console(file=log, width=80)) as display:
+        display.update(Report(jobs[0], 1, 50, {"encoder_loss": 2.0}))
+        display.update(Report(jobs[0], 1, 100, ROW | {"epoch": 1}))
+        display.update(Report(jobs[0], 2, 100, ROW | {"epoch": 2}))
+    assert log.getvalue().splitlines() == [
+        "normal_dls_dg 1/2: L_enc 0.847  entropy 139.8  FID 180.3",
+        "normal_dls_dg done: L_enc 0.847  entropy 139.8  FID 180.3",
+    ]
