@@ -13,11 +13,12 @@ from train.run_folder import read_runs
 SHEET_RUN = "normal_dls_dg"  # the run that Figures 11, 16 and 17 show
 _LEAST_WIDTH = 640  # pixels of a picture above its caption
 
-
 PAIR_SHEETS = {
     11: ("fake_reconstructed", "generated images", "generated"),
     16: ("real_reconstructed", "test images", "test"),
 }
+_INTERPOLATION = 17
+_OF_SHEETS = (*PAIR_SHEETS, _INTERPOLATION)
 
 
 def draw_figures(experiment_folder):
@@ -34,12 +35,12 @@ def draw_figures(experiment_folder):
     folder = _newest_sheets(seeds[0]) if seeds else None
     if folder:
         figures |= {n: draw_pairs(n, sheet, folder) for n, sheet in PAIR_SHEETS.items()}
-        figures[17] = draw_interpolation(17, folder)
+        figures[_INTERPOLATION] = draw_interpolation(_INTERPOLATION, folder)
     drawn = {
         name: _save(figure, target, name) for name, figure in figures.items() if figure is not None
     }
     missing = {
-        number: f"it shows {SHEET_RUN}" if number in (*PAIR_SHEETS, 17) else "no run measured it"
+        number: f"it shows {SHEET_RUN}" if number in _OF_SHEETS else "no run measured it"
         for number in range(1, 18)
         if number not in drawn
     }
@@ -117,6 +118,6 @@ def _save(figure, target, name):
     """Write figure_01.png for the number 1, otherwise name.png; curves as SVG too."""
     path = target / (f"figure_{name:02d}.png" if isinstance(name, int) else f"{name}.png")
     figure.savefig(path)
-    if name not in (*PAIR_SHEETS, 17):
+    if name not in _OF_SHEETS:
         figure.savefig(path.with_suffix(".svg"))
     return path

@@ -128,8 +128,8 @@ def evaluate_run(path):
     out = folder.path.parents[2] if is_in_place else folder.path
     trainer, evaluator = _open_run(config, run, seed, out)
     epoch = Checkpoints(trainer, folder).restore()
-    recorded = {row["epoch"]: row for row in folder.rows()}.get(epoch)
-    if recorded is None or recorded not in folder.evaluated_rows():
+    recorded = {row["epoch"]: row for row in folder.evaluated_rows()}.get(epoch)
+    if recorded is None:
         raise UserError(f"{path}: no metrics of epoch {epoch}, that of the newest checkpoint")
     row, per_image = evaluator.measure(epoch)
     return recorded, row | {"protocol": evaluator.protocol(epoch)}, per_image

@@ -2,7 +2,6 @@
 
 import importlib.metadata
 import json
-import os
 import platform
 import subprocess
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import yaml
 
 from config import RUN_NAMES, UserError, reason, validate
+from evaluate.files import write_whole
 
 CHECKPOINT_NAME = "epoch"
 _PACKAGES = ("tensorflow", "keras", "numpy", "scipy")
@@ -102,9 +102,7 @@ class RunFolder:
         recorded["python"] = platform.python_version()
         recorded |= {package: importlib.metadata.version(package) for package in _PACKAGES}
         text = yaml.safe_dump(config.model_dump() | {"recorded": recorded}, sort_keys=False)
-        unfinished = self.config_path.with_suffix(".unfinished")
-        unfinished.write_text(text, encoding="utf-8")
-        os.replace(unfinished, self.config_path)
+        write_whole(self.config_path, lambda path: path.write_text(text, encoding="utf-8"))
 
 
 def read_runs(experiment_folder):
