@@ -7,7 +7,7 @@ line that names the file, the key, what is accepted and what was received.
 import difflib
 import re
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -19,7 +19,7 @@ RUN_NAMES = tuple(
     for loss in ("dg", "d")
 )
 FEATURES = "digits, inception_v3, inception_v3:PATH.h5, model:PATH.keras or none"
-SOURCES = "digits, folder:PATH or zip:PATH"
+SOURCES = "digits, folder:PATH, zip:PATH, celeba:PATH, tfrecord:GLOB or tfds:NAME"
 
 
 class UserError(Exception):
@@ -61,7 +61,7 @@ def _check_power_of_two(value):
 
 
 def _check_source(value):
-    if value != "digits" and not re.fullmatch(r"(folder|zip):.+", value):
+    if value != "digits" and not re.fullmatch(r"(folder|zip|celeba|tfrecord|tfds):.+", value):
         raise ValueError(f"use {SOURCES}")
     return value
 
@@ -110,6 +110,14 @@ class DataConfig(Section):
     resolution: Resolution
     train_size: Count | None = None
     test_size: Count | None = None
+    split: Annotated[float, Field(gt=0, lt=1)] | None = None
+    split_seed: Seed = 0
+    crop: Literal["none", "center"] = "none"
+    antialias: bool = False
+    flip: bool = False
+    on_bad_image: Literal["error", "skip"] = "error"
+    cache: Literal["none", "memory", "disk"] = "none"
+    cache_folder: str = "results/data"
 
 
 class LatentConfig(Section):

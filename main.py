@@ -4,6 +4,7 @@ Dynamic Latent Scale for GAN Inversion (Cho and Krzyzak, ICPRAM 2022). Algorithm
 train/step.py.
 """
 
+import json
 import os
 import signal
 import sys
@@ -112,6 +113,27 @@ def train(
     with Display(settings, [job], plan.steps_per_epoch) as display:
         run_job(settings, job, out, display.update)
     print(f"metrics, images and checkpoints are in {job.folder}")
+
+
+@app.command("check-data")
+def check_data(config: ConfigFile, overrides: Overrides = [], out: Out = RESULTS):
+    """Read every image once and report what is there; exit code 1 if training would fail."""
+    settings = load(config, overrides)
+    import_tensorflow()
+    from data.check import check_data, report_lines
+    from evaluate.files import write_whole
+    from train.display import progress
+
+    with progress("reading all images") as report:
+        result = check_data(settings, report)
+    for line in report_lines(result):
+        print(line)
+    path = experiment_folder(settings, out) / "check_data.json"
+    text = json.dumps(result, indent=1, ensure_ascii=False)
+    write_whole(path, lambda unfinished: unfinished.write_text(text, encoding="utf-8"))
+    print(f"all of it is in {path}")
+    if result["failures"]:
+        sys.exit(FAULT)
 
 
 @app.command("evaluate")

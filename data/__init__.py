@@ -1,94 +1,111 @@
 """Images for training and testing. See `load`."""
 
-import os
-
 import numpy as np
-import tensorflow as tf
 
 from config import UserError
-from data.sources import open_images
+from data.batches import Batches
+from data.cache import cached
+from data.digits import DIGITS_TEST_SIZE, DigitImages
+from data.inventory import require_good, take_inventory
+from data.sources import open_source
+from data.splits import cut, split_by_position, split_images
+from data.stored import EncodedImages
 
-_PARALLEL_READS = min(8, os.cpu_count())
-_READ_AHEAD = 2
+SPLITS = ("train", "test")
 LEAST_SAMPLES = 4  # a sample and its 3 nearest neighbours
 
 
-class Batches:
-    """One pass over images in a given order: float32 (batch, height, width, 3) in [-1, 1].
-
-    The last partial batch is dropped. Iterate as often as needed; an unreadable file raises
-    UserError.
-    """
-
-    def __init__(self, images, batch_size, order, resolution):
-        self.images = images
-        self.shape = (batch_size, resolution, resolution, 3)
-        self.length = len(order) // batch_size
-        indices = tf.data.Dataset.from_tensor_slices(order).batch(batch_size, drop_remainder=True)
-        options = tf.data.Options()
-        options.autotune.enabled = False  # ending its thread can take seconds at each epoch's end
-        batches = indices.map(self._read, num_parallel_calls=_PARALLEL_READS, deterministic=True)
-        self.dataset = batches.prefetch(_READ_AHEAD).with_options(options)
-        self.failure = None
-
-    def _read(self, indices):
-        batch = tf.numpy_function(self._read_or_note, [indices], tf.float32)
-        return tf.ensure_shape(batch, self.shape)
-
-    def _read_or_note(self, indices):
-        try:
-            return self.images.read(indices)
-        except UserError as error:
-            self.failure = error  # TensorFlow would pass on its text only, within a traceback
-            raise
-
-    def __len__(self):
-        return self.length
-
-    def __iter__(self):
-        try:
-            yield from self.dataset
-        except tf.errors.OpError:
-            if self.failure:
-                raise self.failure from None
-            raise
-
-
-def load(config, split, seed=0, epoch=0):
+def load(config, split, seed=0, epoch=0, start=0):
     """One epoch of the "train" or "test" split of `config.data`, as `Batches`.
 
-    Training batches are in an order that depends on `seed` and `epoch` alone, test batches in the
-    order of the source. Raises UserError for unreadable data or less than one batch of it.
+    Training batches are in an order that depends on `seed` and `epoch` alone, and begin at step
+    `start`; test batches are in the order of the source. Raises UserError for unreadable data or
+    less than one batch of it.
     """
     images = open_images(config.data, split)
     check_size(config, split, len(images))
     if split == "train":
-        return shuffled_batches(config, images, seed, epoch)
+        return shuffled_batches(config, images, seed, epoch, start)
     return ordered_batches(config, images)
 
 
+def open_images(settings, split, report=None):
+    """Open the "train" or "test" split of the images that `config.data` names, see `data.splits`.
+
+    The first time, every image of the source is read and decoded once, to know the bad ones, and
+    the cache is filled; `report(done, total)` is called on the way. Returns one of the classes of
+    `data.stored`. Raises UserError if there is nothing to read, less than was asked for, or, unless
+    `on_bad_image` is skip, an image that cannot be decoded.
+    """
+    images = _open_uncached(settings, split, report)
+    return images if settings.source == "digits" else cached(images, settings, report)
+
+
+def prepare(config, report=None):
+    """Let fail now whatever would fail in training, and fill the disk cache.
+
+    Returns ({"train": number of images, "test": number}, number of bad images left out). Raises
+    UserError as `open_images` and `check_size` do.
+    """
+    sizes, left_out = {}, 0
+    for split in SPLITS:
+        images = _open_uncached(config.data, split, report)
+        sizes[split] = len(images)
+        check_size(config, split, len(images))
+        if config.data.source != "digits":
+            left_out = images.left_out
+            if config.data.cache == "disk":
+                cached(images, config.data, report)
+    return sizes, left_out
+
+
+def _open_uncached(settings, split, report):
+    if split not in SPLITS:
+        raise ValueError(f"split must be one of {SPLITS}. Received: {split!r}")
+    if settings.source == "digits":
+        images = DigitImages(settings.resolution)
+        everything = np.arange(len(images))
+        splits = split_by_position(settings, everything, DIGITS_TEST_SIZE)
+        images.keep(cut(settings, splits)[split])
+        return images
+    source = open_source(settings)
+    inventory = take_inventory(source, settings.cache_folder, report)
+    indices = split_images(settings, source, inventory)[split]
+    require_good(source, inventory, indices)
+    return EncodedImages(settings, source, inventory, indices)
+
+
 def check_size(config, split, size):
-    """Raise UserError if a split is smaller than one batch."""
+    """Raise UserError if a split is smaller than one batch, or too small to compare features."""
     section = config.train if split == "train" else config.evaluate
-    if size < section.batch_size:
+    used = size // section.batch_size * section.batch_size
+    if not used:
         raise UserError(
             f"data.source: {config.data.source} has {size} images to {split}, fewer than one batch "
             f"of {section.batch_size}"
         )
-    if config.evaluate.features != "none" and size < LEAST_SAMPLES:
+    if split == "test" and config.evaluate.features != "none" and used < LEAST_SAMPLES:
         raise UserError(
-            f"data.source: {config.data.source} has {size} images to {split}; to compare features "
-            f"takes {LEAST_SAMPLES} or more"
+            f"data.source: {config.data.source} has {size} images to test, of which whole batches "
+            f"of {section.batch_size} are {used}; to compare features takes {LEAST_SAMPLES} or more"
         )
 
 
-def shuffled_batches(config, images, seed, epoch):
-    """The batches of one epoch, in an order that depends on `seed` and `epoch` alone."""
-    order = np.random.default_rng([seed, epoch]).permutation(len(images))
-    return Batches(images, config.train.batch_size, order, config.data.resolution)
+def shuffled_batches(config, images, seed, epoch, start=0):
+    """The batches of one epoch from step `start` on; nothing before it is read.
+
+    Their order, and with `data.flip` which of them are mirrored, depends on `seed` and `epoch`
+    alone.
+    """
+    generator = np.random.default_rng([seed, epoch])
+    order = generator.permutation(len(images))
+    mirrored = generator.random(len(images)) < 0.5 if config.data.flip else None
+    first = start * config.train.batch_size
+    if mirrored is not None:
+        mirrored = mirrored[first:]
+    return Batches(images, order[first:], config.train.batch_size, mirrored)
 
 
 def ordered_batches(config, images):
     """The batches of the test split, in the order of the source."""
-    order = np.arange(len(images))
-    return Batches(images, config.evaluate.batch_size, order, config.data.resolution)
+    return Batches(images, np.arange(len(images)), config.evaluate.batch_size)

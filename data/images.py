@@ -1,42 +1,100 @@
-"""From image bytes, or digits, to what the networks take. See `decode` and `to_network_range`."""
+"""From the bytes of an image file to what the networks take. See `decode` and `resize`.
+
+Every file becomes RGB with 8 bits a channel:
+
+- JPEG and PNG, grey or in colour: by TensorFlow, as the authors' code decodes; grey is repeated.
+- All else by Pillow. Palettes are looked up, CMYK is converted, alpha is laid over white, 16-bit
+  grey keeps its upper 8 bits, and a photo with an EXIF orientation is turned upright.
+"""
+
+import io
 
 import numpy as np
 import tensorflow as tf
+from PIL import Image, ImageOps
 
-from config import UserError
-
-EXTENSIONS = (".jpg", ".jpeg", ".png")
-SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
-SIGNATURE_SIZE = max(map(len, SIGNATURES))
-
-
-def check_signature(name, first_bytes):
-    """Raise UserError, naming the file, unless it begins as a JPEG or PNG file does."""
-    if not first_bytes.startswith(SIGNATURES):
-        raise UserError(f"{name}: not a JPEG or PNG image")
+EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
+MAX_BYTES = 2**29  # of a file: a zip may promise terabytes
+_READ_AS_IT_IS = ("JPEG", "MPO", "PNG")  # MPO: a JPEG with further pictures behind it
+_ORIENTATION = 0x0112
 
 
-def decode(content, name):
-    """Decode the bytes of a JPEG or PNG file: uint8 (height, width, 3).
+class BadImageError(Exception):
+    """The bytes are no image, or cannot be read; the message is the reason, without the name."""
 
-    Grey is repeated, alpha dropped.
 
-    Raises UserError, naming the file, if that cannot be done.
+def to_decodable(content):
+    """(bytes that TensorFlow decodes as documented above, (height, width)).
+
+    The bytes of a plain JPEG or PNG come back as they are; of all else, the pixels as a BMP.
+    Raises BadImageError.
     """
-    check_signature(name, content[:SIGNATURE_SIZE])
+    if not content:
+        raise BadImageError("empty file")
+    if len(content) > MAX_BYTES:
+        raise BadImageError(f"larger than {MAX_BYTES >> 20} MiB")
     try:
-        return tf.io.decode_image(content, channels=3, expand_animations=False)
-    except tf.errors.InvalidArgumentError as error:
-        raise UserError(f"{name}: cannot be decoded; is the file truncated?") from error
+        image = Image.open(io.BytesIO(content), formats=FORMATS)
+        if _is_plain(image):
+            return content, (image.height, image.width)
+        image = _to_rgb(image)
+        converted = io.BytesIO()
+        image.save(converted, "BMP")
+        return converted.getvalue(), (image.height, image.width)
+    except Image.UnidentifiedImageError as error:
+        raise BadImageError("not a JPEG, PNG, WebP or BMP image") from error
+    except Image.DecompressionBombError as error:
+        raise BadImageError(f"decompression bomb: {error}") from error
+    except Exception as error:  # Pillow raises a different class for each kind of damage
+        raise BadImageError(f"truncated or damaged: {error}") from error
 
 
-def to_network_range(images, resolution):
-    """Resize whole images bilinearly, without antialiasing, and map 0 ... 255 to -1 ... 1.
+def _is_plain(image):
+    return (
+        image.format in _READ_AS_IT_IS
+        and image.mode in ("RGB", "L")
+        and "transparency" not in image.info
+        and ("exif" not in image.info or image.getexif().get(_ORIENTATION, 1) == 1)
+    )
 
-    As the authors' code does. Input: (..., height, width, 3). Output: float32 (..., resolution,
-    resolution, 3).
+
+def _to_rgb(image):
+    image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I"):  # 16-bit grey
+        image = Image.fromarray(np.uint8(np.asarray(image) >> 8))
+    if image.has_transparency_data:
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image.convert("RGBA"))
+    return image.convert("RGB")
+
+
+def decode(decodable):
+    """The pixels of what `to_decodable` returned: uint8 (height, width, 3), in a graph or not."""
+    return tf.io.decode_image(decodable, channels=3, expand_animations=False)
+
+
+def resize(image, resolution, crop="none", antialias=False):
+    """Resize bilinearly: float32 (resolution, resolution, 3), 0 ... 255, in a graph or not.
+
+    As the authors' code does by default: the whole frame, without antialiasing. `crop` "center"
+    takes the largest central square first; with `antialias` every pixel of the image counts.
     """
-    return tf.image.resize(images, (resolution, resolution)).numpy() / np.float32(127.5) - 1
+    if crop == "center":
+        shape = tf.shape(image)[:2]
+        side = tf.reduce_min(shape)
+        top, left = tf.unstack((shape - side) // 2)
+        image = image[top : top + side, left : left + side]
+    size = (resolution, resolution)
+    if antialias:
+        return tf.image.resize(image, size, antialias=True)
+    # The operation behind tf.image.resize; what that adds takes as long again as small images do.
+    return tf.raw_ops.ResizeBilinear(images=image[None], size=size, half_pixel_centers=True)[0]
+
+
+def to_network_range(pixels):
+    """Map 0 ... 255 to -1 ... 1: float32."""
+    return pixels / np.float32(127.5) - np.float32(1)
 
 
 def to_uint8(images):

@@ -1,156 +1,134 @@
-"""Where images come from: `open_images` turns `data.source` into images that can be read."""
+"""Where image files come from: `open_source` turns `data.source` into a list of them.
+
+A source has `names` (sorted), `where` (for messages), `read(index)` -> bytes, which raises
+BadImageError, and `listing()`, which changes when the files do. `splits` is None, or
+{"train": indices, "test": indices} if the source comes with a partition of its own.
+"""
 
 import os
+import stat
 import zipfile
 from pathlib import Path
 
 import numpy as np
 
 from config import UserError, reason
-from data.images import EXTENSIONS, SIGNATURE_SIZE, check_signature, decode, to_network_range
-
-SPLITS = ("train", "test")
-DIGITS_TEST_SIZE = 297
-DIGITS_ORDER_SEED = 0
+from data.images import EXTENSIONS, MAX_BYTES, BadImageError
 
 
-class DigitImages:
-    """Scikit-learn's 1,797 handwritten digits, 8x8 grey, in a fixed shuffled order."""
+class FolderSource:
+    """The image files in a folder and its subfolders, by name."""
 
-    default_test_size = DIGITS_TEST_SIZE
+    splits = None
 
-    def __init__(self, resolution):
-        from sklearn.datasets import load_digits  # slow to import, and needed for digits only
-
-        digits = load_digits()
-        order = np.random.RandomState(DIGITS_ORDER_SEED).permutation(len(digits.images))
-        grey = digits.images[order][..., None] * (255.0 / 16.0)  # the digits have 17 grey levels
-        self.images = to_network_range(np.repeat(grey, 3, axis=-1), resolution)
-        self.labels = digits.target[order]
-
-    def __len__(self):
-        return len(self.images)
-
-    def keep(self, chosen):
-        self.images, self.labels = self.images[chosen], self.labels[chosen]
-
-    def read(self, indices):
-        return self.images[indices]
-
-    def check(self):
-        """Nothing can be wrong with them."""
-
-
-class FileImages:
-    """Image files by name; subclasses say how to get at their bytes."""
-
-    def __init__(self, where, names, resolution):
-        if not names:
-            raise UserError(f"{where}: no image here (looked for {', '.join(EXTENSIONS)})")
-        self.where = where
-        self.names = sorted(names)
-        self.resolution = resolution
-
-    def __len__(self):
-        return len(self.names)
-
-    @property
-    def default_test_size(self):
-        return max(1, len(self) // 10)
-
-    def keep(self, chosen):
-        self.names = self.names[chosen]
-
-    def read(self, indices):
-        return np.stack([self._read_one(self.names[index]) for index in indices])
-
-    def _read_one(self, name):
-        content = self.read_bytes(name)
-        return to_network_range(decode(content, f"{self.where}/{name}"), self.resolution)
-
-    def check(self):
-        """Look at how every file begins. Raises UserError for the first that is no image."""
-        for name in self.names:
-            check_signature(f"{self.where}/{name}", self.read_bytes(name, SIGNATURE_SIZE))
-
-
-class FolderImages(FileImages):
-    """The images in a folder and its subfolders."""
-
-    def __init__(self, path, resolution):
-        folder = Path(os.path.expanduser(path))
-        if not folder.is_dir():
+    def __init__(self, path):
+        self.where = Path(os.path.expanduser(path))
+        if not self.where.is_dir():
             raise UserError(f"data.source: no such folder: {path}")
-        files = (file for file in folder.rglob("*") if _is_image_name(file.name))
-        names = [file.relative_to(folder).as_posix() for file in files if file.is_file()]
-        super().__init__(folder, names, resolution)
+        found = {}
+        for folder, _, files in os.walk(self.where):
+            for file in filter(is_image_name, files):
+                location = Path(folder, file)
+                found[location.relative_to(self.where).as_posix()] = location
+        self.names = sorted(found)
+        require_images(self)
 
-    def read_bytes(self, name, size=-1):
+    def read(self, index):
+        path = self.where / self.names[index]
         try:
-            with open(self.where / name, "rb") as file:
-                return file.read(size)
+            state = path.stat()
+            if not stat.S_ISREG(state.st_mode):  # to open a pipe would wait for ever
+                raise BadImageError("not a regular file")
+            if state.st_size > MAX_BYTES:
+                raise BadImageError(f"larger than {MAX_BYTES >> 20} MiB")
+            return path.read_bytes()
         except OSError as error:
-            raise UserError(f"{self.where}/{name}: {reason(error)}") from error
+            raise BadImageError(f"cannot be read: {reason(error)}") from error
+
+    def listing(self):
+        return [(name, *_state(self.where / name)) for name in self.names]
 
 
-class ZipImages(FileImages):
-    """The images in a zip file, read in place; nothing is extracted."""
+class ZipSource:
+    """The image files in a zip file, read in place.
 
-    def __init__(self, path, resolution):
-        file = Path(os.path.expanduser(path))
-        if not file.is_file():
+    Nothing is extracted and no name becomes a path, so names such as ../x do no harm.
+    """
+
+    splits = None
+
+    def __init__(self, path):
+        self.where = Path(os.path.expanduser(path))
+        if not self.where.is_file():
             raise UserError(f"data.source: no such zip file: {path}")
         try:
-            self.archive = zipfile.ZipFile(file)
-        except (zipfile.BadZipFile, OSError) as error:
+            self.archive = zipfile.ZipFile(self.where)
+        except (zipfile.BadZipFile, OSError, ValueError) as error:
             raise UserError(f"{path}: not a zip file that can be read: {reason(error)}") from error
-        names = [
-            name
-            for name in self.archive.namelist()
-            if _is_image_name(name.rsplit("/", 1)[-1]) and not name.startswith("__MACOSX/")
-        ]
-        super().__init__(file, names, resolution)
+        self.members = {
+            member.filename: member
+            for member in self.archive.infolist()
+            if is_image_name(member.filename.rsplit("/", 1)[-1])
+            and not member.filename.startswith("__MACOSX/")
+        }
+        self.names = sorted(self.members)
+        require_images(self)
 
-    def read_bytes(self, name, size=-1):
+    def read(self, index):
+        member = self.members[self.names[index]]
+        if member.file_size > MAX_BYTES:
+            raise BadImageError(f"larger than {MAX_BYTES >> 20} MiB")
+        return self.read_member(member)
+
+    def read_member(self, member):
         try:
-            with self.archive.open(name) as file:
-                return file.read(size)
+            return self.archive.read(member)
         except Exception as error:  # zipfile raises a different class for each kind of damage
-            raise UserError(f"{self.where}/{name}: cannot be read: {reason(error)}") from error
+            raise BadImageError(f"cannot be read: {reason(error)}") from error
+
+    def listing(self):
+        members = [(name, member.file_size, member.CRC) for name, member in self.members.items()]
+        return [_state(self.where), *sorted(members)]
 
 
-def _is_image_name(name):
+def _state(path):
+    try:
+        state = path.stat()
+    except OSError:
+        return (None, None)
+    return (state.st_size, state.st_mtime_ns)
+
+
+def is_image_name(name):
     return name.lower().endswith(EXTENSIONS) and not name.startswith(".")
 
 
-def open_images(settings, split):
-    """Open the "train" or "test" split of the images that `config.data` names.
-
-    In the order of their names (digits: in a fixed shuffled order) the last `test_size` images are
-    for testing, by default a tenth (digits: 297), and the first `train_size` for training, by
-    default all others. With CelebA's 162,770 and 19,962 that is the official partition.
-
-    Returns an object with `len`, `read(indices)` -> float32 (n, resolution, resolution, 3) in [-1,
-    1] and `check()`. Raises UserError if there is nothing to read or less than was asked for.
-    """
-    if split not in SPLITS:
-        raise ValueError(f"split must be one of {SPLITS}. Received: {split!r}")
-    images = _open_source(settings)
-    test_size = settings.test_size or images.default_test_size
-    others = len(images) - test_size
-    train_size = settings.train_size or others
-    if others < 1 or train_size > others:
-        raise UserError(
-            f"data.train_size, data.test_size: {settings.source} has {len(images)} images, too few "
-            f"for {settings.train_size or 'any'} to train and {test_size} to test"
-        )
-    images.keep(slice(train_size) if split == "train" else slice(others, None))
-    return images
+def require_images(source):
+    """Raise UserError for a source without images."""
+    if not source.names:
+        raise UserError(f"{source.where}: no image here (looked for {', '.join(EXTENSIONS)})")
 
 
-def _open_source(settings):
+def full_name(source, index):
+    """The name of an image for a message: control characters and broken Unicode escaped."""
+    name = f"{source.where}/{source.names[index]}"
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in name)
+
+
+def indices_of(source, names):
+    """The indices of the images with these names, in the order of the source."""
+    return np.array([i for i, name in enumerate(source.names) if name in names], dtype=np.int64)
+
+
+def open_source(settings):
+    """The source of `config.data`. Raises UserError if it is absent or holds no image."""
     kind, _, path = settings.source.partition(":")
-    if kind == "digits":
-        return DigitImages(settings.resolution)
-    opener = {"folder": FolderImages, "zip": ZipImages}[kind]
-    return opener(path, settings.resolution)
+    if kind == "celeba":
+        from data.celeba import open_celeba
+
+        return open_celeba(path, needs_partition=settings.split is None)
+    if kind in ("tfrecord", "tfds"):
+        from data import tfrecord
+
+        return {"tfrecord": tfrecord.open_tfrecord, "tfds": tfrecord.open_tfds}[kind](path)
+    return {"folder": FolderSource, "zip": ZipSource}[kind](path)

@@ -8,7 +8,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from data.sources import DIGITS_TEST_SIZE, DigitImages
+from data.digits import DIGITS_TEST_SIZE, DigitImages
 from evaluate.files import write_whole
 
 SIZE = 16
@@ -59,14 +59,14 @@ def train_digit_classifier(digits):
         optimizer=keras.optimizers.Adam(0.002), loss="sparse_categorical_crossentropy"
     )
     train = slice(len(digits) - DIGITS_TEST_SIZE)
-    classifier.fit(digits.images[train], digits.labels[train], batch_size=50, epochs=15, verbose=0)
+    classifier.fit(digits.pixels[train], digits.labels[train], batch_size=50, epochs=15, verbose=0)
     return classifier
 
 
 def held_out_accuracy(classifier, digits):
     """Share of the last 297 digits, never trained on, that are classified correctly."""
     held_out = slice(len(digits) - DIGITS_TEST_SIZE, None)
-    probabilities = classifier.predict(digits.images[held_out], batch_size=99, verbose=0)
+    probabilities = classifier.predict(digits.pixels[held_out], batch_size=99, verbose=0)
     return float(np.mean(probabilities.argmax(axis=1) == digits.labels[held_out]))
 
 

@@ -29,7 +29,7 @@ def real_features(folder, features, batches, digest):
     for part in ("features_sha256", "resize"):
         key.update(features.protocol[part].encode())
     path = Path(folder) / f"real_{key.hexdigest()[:16]}.npy"
-    kept = _read(path, len(batches) * batches.shape[0])
+    kept = _read(path, len(batches.order))
     if kept is not None:
         return kept
     computed = np.concatenate([features(batch) for batch in batches])

@@ -1,6 +1,7 @@
 """A tiny configuration and real image files, for all tests."""
 
 import os
+import zipfile
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -44,25 +45,51 @@ def merge(values, changes):
 
 
 @pytest.fixture
-def make_config():
-    """A function: the tiny config with some keys changed, such as **{"train.epochs": 3}."""
+def tiny(tmp_path):
+    """A function: the tiny config as a dict, with some keys changed."""
 
-    def make(**changes):
-        return Config.model_validate(merge(TINY, changes))
+    def make(changes):
+        return merge(TINY, {"data.cache_folder": str(tmp_path / "data")} | changes)
 
     return make
 
 
 @pytest.fixture
-def config_file(tmp_path):
+def make_config(tiny):
+    """A function: the tiny config with some keys changed, such as **{"train.epochs": 3}."""
+
+    def make(**changes):
+        return Config.model_validate(tiny(changes))
+
+    return make
+
+
+@pytest.fixture
+def config_file(tmp_path, tiny):
     """A function: the path of a YAML file with the tiny config, some keys changed."""
 
     def write(**changes):
         path = tmp_path / "tiny.yaml"
-        path.write_text(yaml.safe_dump(merge(TINY, changes)))
+        path.write_text(yaml.safe_dump(tiny(changes)))
         return path
 
     return write
+
+
+def write_folder(path, files):
+    """Write {name: bytes} as files in a folder; returns the `data.source`."""
+    for name, content in files.items():
+        (path / name).parent.mkdir(parents=True, exist_ok=True)
+        (path / name).write_bytes(content)
+    return f"folder:{path}"
+
+
+def write_zip(path, files):
+    """Write {name: bytes} into a zip file; returns the `data.source`."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return f"zip:{path}"
 
 
 @pytest.fixture

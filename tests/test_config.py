@@ -23,10 +23,18 @@ def test_celeba128_is_the_papers_experiment():
     """Section 4.1, and the authors' code where the text is silent."""
     config = load(CONFIGS / "celeba128.yaml")
     assert config.data.model_dump() == {
-        "source": "zip:downloads/img_align_celeba.zip",
+        "source": "celeba:downloads/img_align_celeba.zip",
         "resolution": 128,
         "train_size": 162770,
         "test_size": 19962,
+        "split": None,
+        "split_seed": 0,
+        "crop": "none",
+        "antialias": False,
+        "flip": False,
+        "on_bad_image": "error",
+        "cache": "none",
+        "cache_folder": "results/data",
     }
     assert config.latent.model_dump() == {"dim": 512, "variance_window": 512}
     assert config.model.model_dump() == {
@@ -110,7 +118,7 @@ def test_run_names():
         ),
         ("data.resolution=2048", "data.resolution: should be less than or equal to 1024"),
         ("data.resolution=32", "model.synthesis_channels: resolution 32 takes 3 values"),
-        ("data.source=ftp://x", "data.source: use digits, folder:PATH or zip:PATH"),
+        ("data.source=ftp://x", "data.source: use digits, folder:PATH, zip:PATH, celeba:PATH"),
         ("experiment.runs=[normal_dsl_d]", "experiment.runs.0: use normal_dls_dg, normal_dls_d"),
         ("experiment.runs=[]", "experiment.runs: List should have at least 1 item"),
         ("experiment.seeds=[1, 1]", "experiment.seeds: each value may appear once"),

@@ -1,6 +1,4 @@
-"""Sources, splits, order and resizing, with files made here."""
-
-import zipfile
+"""Splits, order, and what the pipeline does with bad images."""
 
 import numpy as np
 import pytest
@@ -8,54 +6,35 @@ import tensorflow as tf
 
 import data
 from config import DataConfig, UserError
-from data.images import to_network_range, to_uint8
-from data.sources import open_images
+from data import open_images
+from data.batches import Batches
+from tests.conftest import write_folder
 
 
-def settings(source, **changes):
-    return DataConfig(source=source, resolution=8, **changes)
+@pytest.fixture
+def photo_config(tmp_path, photos, make_config):
+    """A function: a config for a folder of photos."""
+
+    def make(count=9, changes=(), **settings):
+        files = photos(count) | dict(changes)
+        source = write_folder(tmp_path / "images", files)
+        settings = {f"data.{key}": value for key, value in settings.items()}
+        defaults = {"data.source": source, "data.train_size": None, "data.test_size": 1}
+        defaults["evaluate.batch_size"] = 1
+        return make_config(**defaults | settings)
+
+    return make
 
 
-def write_folder(path, files):
-    for name, content in files.items():
-        (path / name).parent.mkdir(parents=True, exist_ok=True)
-        (path / name).write_bytes(content)
-    return f"folder:{path}"
-
-
-def write_zip(path, files):
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    return f"zip:{path}"
-
-
-def resized_by_hand(image, resolution):
-    """Bilinear interpolation at pixel centres, without antialiasing."""
-    image = image.astype(np.float64)
-    for axis in (0, 1):
-        size = image.shape[axis]
-        position = (np.arange(resolution) + 0.5) * size / resolution - 0.5
-        low = np.floor(position).astype(int)
-        weight = (position - low).reshape((-1, 1, 1) if axis == 0 else (1, -1, 1))
-        below = image.take(np.clip(low, 0, size - 1), axis=axis)
-        above = image.take(np.clip(low + 1, 0, size - 1), axis=axis)
-        image = below * (1 - weight) + above * weight
-    return image / 127.5 - 1
-
-
-def test_whole_images_are_resized_bilinearly_without_antialiasing():
-    image = np.random.default_rng(0).integers(0, 256, (21, 30, 3), dtype=np.uint8)
-    np.testing.assert_allclose(to_network_range(image, 8), resized_by_hand(image, 8), atol=1e-5)
-
-
-def test_the_way_back_to_uint8_clips_and_rounds():
-    values = np.array([-3.0, -1.0, 0.0, 0.5, 1.0, 7.0])
-    np.testing.assert_array_equal(to_uint8(values), [0, 0, 128, 191, 255, 255])
+def order_of(batches, images):
+    """The index in `images` of each image in the batches."""
+    pictures = np.concatenate(list(batches))
+    return [int(np.abs(images - picture).sum(axis=(1, 2, 3)).argmin()) for picture in pictures]
 
 
 def test_digits_have_a_fixed_split_of_1500_and_297():
-    train, test = (open_images(settings("digits"), split) for split in ("train", "test"))
+    settings = DataConfig(source="digits", resolution=8)
+    train, test = (open_images(settings, split) for split in ("train", "test"))
     assert (len(train), len(test)) == (1500, 297)
     images = train.read(np.arange(1500))
     assert images.shape == (1500, 8, 8, 3)
@@ -65,44 +44,63 @@ def test_digits_have_a_fixed_split_of_1500_and_297():
     assert list(train.labels[:8]) == [2, 8, 2, 6, 6, 7, 1, 9]
 
 
-@pytest.mark.parametrize("write", [write_folder, write_zip])
-def test_folder_and_zip_give_the_same_images(tmp_path, photos, write):
-    files = photos(6)
-    nested = {f"people/{name}": content for name, content in files.items()}
-    source = write(tmp_path / "images", nested | {"notes.txt": b"no image", "people/.a.png": b"?"})
-    images = open_images(settings(source, test_size=1), "train")
-    assert images.names == sorted(nested)[:5]
-    for index, name in enumerate(images.names):
-        decoded = tf.io.decode_image(nested[name], channels=3).numpy()
-        expected = resized_by_hand(decoded, 8)
-        np.testing.assert_allclose(images.read([index])[0], expected, atol=1e-5)
-
-
-def test_the_last_images_are_for_testing_and_the_first_for_training(tmp_path, photos):
-    source = write_folder(tmp_path / "images", photos(20))
-    train, test = (
-        open_images(settings(source, train_size=10, test_size=4), split).names
-        for split in ("train", "test")
-    )
-    assert train == sorted(train)
-    assert [int(name[6:9]) for name in train] == list(range(10))
-    assert [int(name[6:9]) for name in test] == [16, 17, 18, 19]
-    defaults = {split: len(open_images(settings(source), split)) for split in ("train", "test")}
-    assert defaults == {"train": 18, "test": 2}
-
-
-def test_an_epoch_gives_each_image_once_in_an_order_of_its_own(make_config):
-    config = make_config()  # 16 digits in batches of 4
+@pytest.mark.parametrize("source", ["digits", "photos", "memory", "disk"])
+def test_each_epoch_gives_each_image_once_in_an_order_of_its_own(make_config, photo_config, source):
+    kept = {} if source == "photos" else {"cache": source}
+    config = make_config() if source == "digits" else photo_config(17, **kept)
     images = open_images(config.data, "train").read(np.arange(16))
 
     def order(seed, epoch):
-        batches = np.concatenate(list(data.load(config, "train", seed, epoch)))
-        return [int(np.abs(images - image).sum(axis=(1, 2, 3)).argmin()) for image in batches]
+        return order_of(data.load(config, "train", seed, epoch), images)
 
-    assert sorted(order(0, 1)) == list(range(16))
+    assert sorted(order(0, 1)) == sorted(order(0, 2)) == list(range(16))
     assert order(0, 1) == order(0, 1)
     assert order(0, 1) != order(0, 2)
     assert order(0, 1) != order(1, 1)
+
+
+@pytest.mark.parametrize("cache", ["none", "memory", "disk"])
+def test_the_order_does_not_depend_on_the_number_of_workers(photo_config, cache):
+    images = open_images(photo_config(33, cache=cache).data, "train")
+    order = np.random.default_rng(0).permutation(32)
+    mirrored = order % 3 == 0
+    one, eight = (
+        np.concatenate(list(Batches(images, order, 4, mirrored, workers=workers)))
+        for workers in (1, 8)
+    )
+    np.testing.assert_array_equal(one, eight)
+    alone = images.read([order[5]])[0]
+    np.testing.assert_array_equal(one[5], alone[:, ::-1] if mirrored[5] else alone)
+
+
+def test_an_epoch_can_begin_at_any_step_without_reading_what_comes_before(
+    photo_config, monkeypatch
+):
+    config = photo_config(17, flip=True)
+    whole = [batch.numpy() for batch in data.load(config, "train", seed=3, epoch=2)]
+    read = []
+    images = open_images(config.data, "train")
+    original = images.source.read
+    monkeypatch.setattr(images.source, "read", lambda i: read.append(i) or original(i))
+    for start in range(5):
+        rest = list(data.shuffled_batches(config, images, seed=3, epoch=2, start=start))
+        assert len(rest) == 4 - start
+        for expected, batch in zip(whole[start:], rest, strict=True):
+            np.testing.assert_array_equal(expected, batch)
+        assert len(read) == 4 * (4 - start)
+        read.clear()
+
+
+def test_flipping_mirrors_about_half_of_the_training_images_and_no_test_image(make_config):
+    plain, flipped = (
+        make_config(**{"data.flip": flip, "data.train_size": 400}) for flip in (False, True)
+    )
+    before, after = (np.concatenate(list(data.load(c, "train"))) for c in (plain, flipped))
+    mirrored = np.any(before != after, axis=(1, 2, 3))
+    np.testing.assert_array_equal(after[mirrored], before[mirrored][:, :, ::-1])
+    assert 150 < np.sum(mirrored) < 250
+    before, after = (np.concatenate(list(data.load(c, "test"))) for c in (plain, flipped))
+    np.testing.assert_array_equal(before, after)
 
 
 def test_test_batches_keep_their_order_and_drop_the_last_partial_one(make_config):
@@ -113,56 +111,114 @@ def test_test_batches_keep_their_order_and_drop_the_last_partial_one(make_config
     np.testing.assert_array_equal(np.concatenate(batches), expected)
 
 
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (lambda path: f"folder:{path}/nowhere", "no such folder"),
-        (lambda path: write_folder(path / "none", {"readme.txt": b"hello"}), "no image here"),
-        (lambda path: f"zip:{path}/nowhere.zip", "no such zip file"),
-        (lambda path: write_zip(path / "none.zip", {"readme.txt": b"hello"}), "no image here"),
-    ],
-)
-def test_nothing_to_read(tmp_path, make, message):
-    with pytest.raises(UserError, match=message):
-        open_images(settings(make(tmp_path)), "train")
+def test_a_split_by_content(tmp_path, photos, make_config):
+    files = photos(200)
+    files["zzz.jpg"] = files["photo_000.jpg"]
+    config = {"data.train_size": None, "data.test_size": None, "data.split": 0.2}
+
+    def names(folder, files, split="test", **changes):
+        source = {"data.source": write_folder(tmp_path / folder, files)}
+        return set(open_images(make_config(**config | source | changes).data, split).names)
+
+    test = names("a", files)
+    assert 25 < len(test) < 55  # 40 on average, with a standard deviation of 5.7
+    assert names("a", files, "train") == files.keys() - test
+    renamed = names("b", {f"b{name}": content for name, content in files.items()})
+    assert renamed == {f"b{name}" for name in test}
+    half = dict(list(files.items())[:100])
+    assert names("c", half) == test & half.keys()
+    assert names("a", files, **{"data.split_seed": 1}) != test
+    for seed in range(5):  # equal files are on the same side
+        one_side = names("a", files, **{"data.split_seed": seed})
+        assert ("photo_000.jpg" in one_side) == ("zzz.jpg" in one_side)
 
 
-def test_an_empty_folder_and_a_zip_that_is_none(tmp_path):
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(UserError, match="no image here"):
-        open_images(settings(f"folder:{tmp_path / 'empty'}"), "train")
-    (tmp_path / "fake.zip").write_bytes(b"this is no zip file")
-    with pytest.raises(UserError, match=r"fake\.zip: not a zip file"):
-        open_images(settings(f"zip:{tmp_path / 'fake.zip'}"), "train")
+def test_an_empty_split(photo_config):
+    with pytest.raises(UserError, match="0 images to test, fewer than 1"):
+        open_images(photo_config(3, split=1e-9, test_size=None).data, "train")
 
 
-@pytest.mark.parametrize("write", [write_folder, write_zip])
-def test_a_file_that_is_no_image_is_named_before_anything_is_trained(tmp_path, photos, write):
-    files = photos(8) | {"photo_003.jpg": b"GIF89a is no JPEG"}
-    images = open_images(settings(write(tmp_path / "images", files)), "train")
-    with pytest.raises(UserError, match=r"photo_003\.jpg: not a JPEG or PNG image"):
-        images.check()
+def test_a_bad_image_is_named_before_anything_is_trained(photo_config, photos):
+    bad = {"photo_003.jpg": b"GIF89a", "photo_004.JPEG": photos(9)["photo_004.JPEG"][:200]}
+    config = photo_config(9, bad)
+    with pytest.raises(UserError) as raised:
+        data.load(config, "train")
+    assert "photo_003.jpg: not a JPEG, PNG, WebP or BMP image (and 1 more)" in str(raised.value)
+    assert len(list(data.load(config, "test"))) == 1  # the one test image is fine
 
 
-def test_a_truncated_image_is_named_when_it_is_met(tmp_path, photos, make_config):
-    files = photos(8)
-    files["photo_003.JPEG"] = files.pop("photo_003.jpg")[:200]
-    source = write_folder(tmp_path / "images", files)
-    config = make_config(**{"data.source": source, "data.train_size": None, "data.test_size": 1})
-    open_images(config.data, "train").check()
-    with pytest.raises(UserError, match=r"photo_003\.JPEG: cannot be decoded"):
-        list(data.load(config, "train"))
+def test_bad_images_are_left_out_if_so_configured(photo_config, photos):
+    config = photo_config(10, {"photo_003.jpg": b"", "photo_009.jpg": b"?"}, on_bad_image="skip")
+    train, test = (open_images(config.data, split) for split in ("train", "test"))
+    assert [int(name[6:9]) for name in train.names] == [0, 1, 2, 4, 5, 6, 7]
+    assert [int(name[6:9]) for name in test.names] == [8]
+    assert data.prepare(config) == ({"train": 7, "test": 1}, 2)
 
 
-def test_fewer_images_than_a_batch_or_than_asked_for(tmp_path, photos, make_config):
-    source = write_folder(tmp_path / "images", photos(4))
-    sizes = {"data.source": source, "data.train_size": None, "data.test_size": 1}
+@pytest.mark.parametrize("damage", ["removed", "truncated"])
+def test_an_image_that_breaks_during_training_is_named(photo_config, tmp_path, damage):
+    config = photo_config(9)
+    batches = data.load(config, "train")
+    assert len(list(batches)) == 2
+    path = tmp_path / "images" / "photo_004.JPEG"
+    if damage == "removed":
+        path.unlink()
+    else:
+        path.write_bytes(path.read_bytes()[:300])
+    reason = "cannot be read: no such file" if damage == "removed" else "truncated or damaged"
+    with pytest.raises(UserError, match=rf"photo_004\.JPEG: {reason}"):
+        list(batches)
+    if damage == "truncated":  # its size has changed, so it is looked at again
+        with pytest.raises(UserError, match=rf"photo_004\.JPEG: {reason}"):
+            data.load(config, "train")
+
+
+def test_the_images_are_looked_at_once(photo_config, tmp_path, monkeypatch):
+    config = photo_config(9)
+    data.prepare(config)
+
+    def refuse(content):
+        raise AssertionError("decoded again")
+
+    original = data.inventory.to_decodable
+    monkeypatch.setattr(data.inventory, "to_decodable", refuse)
+    data.prepare(config)
+    (kept,) = (tmp_path / "data").iterdir()
+    kept.write_bytes(kept.read_bytes()[:-30])
+    monkeypatch.setattr(data.inventory, "to_decodable", original)
+    with pytest.warns(UserWarning, match="damaged; the images are looked at again"):
+        data.prepare(config)
+    data.prepare(config)
+
+
+def test_fewer_images_than_a_batch_or_than_asked_for(photo_config):
     with pytest.raises(UserError, match="3 images to train, fewer than one batch of 4"):
-        data.load(make_config(**sizes), "train")
-    with pytest.raises(UserError, match="has 4 images, too few for 9 to train and 1 to test"):
-        data.load(make_config(**sizes | {"data.train_size": 9}), "train")
+        data.load(photo_config(4), "train")
+    with pytest.raises(UserError, match="3 images to train, fewer than 9"):
+        data.load(photo_config(4, train_size=9), "train")
+
+
+def test_whole_batches_must_hold_enough_images_to_compare_features(make_config):
+    config = make_config(**{"evaluate.batch_size": 3, "evaluate.features": "digits"})
+    data.check_size(config, "train", 4)
+    with pytest.raises(UserError, match="of which whole batches of 3 are 3"):
+        data.check_size(config, "test", 5)
+    data.check_size(config, "test", 6)
 
 
 def test_unknown_split(make_config):
     with pytest.raises(ValueError, match="Received: 'validation'"):
         data.load(make_config(), "validation")
+
+
+def test_all_formats_pass_through_the_pipeline_as_they_are_decoded(photo_config):
+    images = open_images(photo_config(9, test_size=1).data, "train")
+    for index, name in enumerate(images.names):
+        content = images.source.read(index)
+        decoded = tf.io.decode_image(content, channels=3 if "png" not in name else 4).numpy()
+        if "png" in name:  # it has alpha, which is laid over white
+            alpha = decoded[..., 3:] / 255
+            decoded = np.rint(decoded[..., :3] * alpha + 255 * (1 - alpha))
+        expected = tf.image.resize(decoded, (16, 16)) / 127.5 - 1
+        tolerance = 1.01 / 127.5 if "png" in name else 1e-6
+        np.testing.assert_allclose(images.read([index])[0], expected, atol=tolerance)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from config import Config
-from data.sources import open_images
+from data import open_images
 from evaluate.evaluator import Evaluator
 from evaluate.frechet import frechet_distance
 from evaluate.precision_recall import precision_recall

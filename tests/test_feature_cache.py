@@ -5,7 +5,7 @@ import pytest
 
 from config import UserError
 from data import ordered_batches
-from data.sources import DigitImages
+from data.digits import DigitImages
 from evaluate.feature_cache import images_digest, real_features
 
 
@@ -32,7 +32,7 @@ def batches(make_config):
     def make(change=0.0):
         images = DigitImages(16)
         images.keep(slice(8))
-        images.images[3, 5, 5, 1] += change
+        images.pixels[3, 5, 5, 1] += change
         return ordered_batches(make_config(), images)
 
     return make
@@ -44,7 +44,7 @@ def test_the_second_time_they_are_read(batches, tmp_path):
     again = look_up(tmp_path, features, batches())
     assert features.calls == 2  # the batches of the first time
     np.testing.assert_array_equal(first, again)
-    np.testing.assert_allclose(first, DigitImages(16).images[:8].mean(axis=(1, 2)), atol=1e-6)
+    np.testing.assert_allclose(first, DigitImages(16).pixels[:8].mean(axis=(1, 2)), atol=1e-6)
 
 
 def test_another_image_other_weights_or_another_resize_miss(batches, tmp_path):

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from config import UserError
-from data.sources import DigitImages
+from data.digits import DigitImages
 from evaluate import digit_classifier
 from evaluate.features import load_features, load_spatial_features
 from evaluate.frechet import frechet_distance, single_image_frechet_distance
@@ -23,7 +23,7 @@ def cache(tmp_path_factory):
 def test_the_digit_classifier_is_right_on_97_percent_of_held_out_digits(cache):
     classifier = digit_classifier.load_digit_classifier(cache)
     digits = DigitImages(16)
-    probabilities = classifier(digits.images[1500:]).numpy()
+    probabilities = classifier(digits.pixels[1500:]).numpy()
     assert np.mean(probabilities.argmax(axis=1) == digits.labels[1500:]) >= 0.97
 
 
@@ -53,7 +53,7 @@ def test_an_inaccurate_classifier_is_refused(tmp_path, monkeypatch):
 
 def test_digit_features_are_the_penultimate_activations(cache):
     features = load_features("digits", cache)
-    images = DigitImages(32).images[:5]
+    images = DigitImages(32).pixels[:5]
     classifier = digit_classifier.load_digit_classifier(cache)
     *others, last = classifier.layers
     expected = tf.image.resize(images, (16, 16))

@@ -121,7 +121,9 @@ def test_one_failing_run_does_not_stop_the_others(config_file, command, tmp_path
 
     def prepare_then_break(settings, jobs, out):
         plan = prepare(settings, jobs, out)
-        broken.write_text(yaml.safe_dump(load(path, ["latent.dim=9"]).model_dump()))
+        changed = load(path, ["latent.dim=9"]).model_dump()
+        changed["recorded"] = {"run": "normal_dls_dg", "seed": 0}
+        broken.write_text(yaml.safe_dump(changed))
         return plan
 
     monkeypatch.setattr(main, "prepare_apart", prepare_then_break)
@@ -198,7 +200,7 @@ def broken_data(tmp_path, photos):
         f"folder:{tmp_path}/nowhere": "no such folder",
         f"folder:{empty}": "no image here",
         f"folder:{textual}": "no image here",
-        f"folder:{mixed}": "mixed/photo_001.jpg: not a JPEG or PNG image",
+        f"folder:{mixed}": "mixed/photo_001.jpg: not a JPEG, PNG, WebP or BMP image",
         f"folder:{few}": "2 images to train, fewer than one batch of 4",
         f"zip:{tmp_path}/fake.zip": "not a zip file",
     }

@@ -1,5 +1,7 @@
 """Progress on the terminal: a bar for the experiment, one for each run at work. See `Display`."""
 
+import contextlib
+
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
@@ -13,6 +15,15 @@ def summarise(row):
     return "  ".join(
         text.format(row[name]) for name, text in _SHOWN.items() if row.get(name) is not None
     )
+
+
+@contextlib.contextmanager
+def progress(description, console=None):
+    """A bar for what takes a while: yields `report(done, total)`."""
+    console = console or Console()
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bars:
+        task = bars.add_task(description, total=None)
+        yield lambda done, total: bars.update(task, completed=done, total=total)
 
 
 class Display:

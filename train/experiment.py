@@ -78,15 +78,14 @@ def prepare(config, jobs, out):
         RunFolder(job.folder).create()
         RunFolder(job.folder).check_config(config)
     tf = import_tensorflow()
-    from data import check_size, open_images
+    from data import prepare as prepare_data
     from evaluate.features import load_features
+    from train.display import progress
 
-    sizes = {}
-    for split in ("train", "test"):
-        images = open_images(config.data, split)
-        images.check()
-        sizes[split] = len(images)
-        check_size(config, split, len(images))
+    with progress("looking at the data") as report:
+        sizes, left_out = prepare_data(config, report)
+    if left_out:
+        print(f"{left_out} bad images are left out; `python main.py check-data` lists them")
     load_features(config.evaluate.features, feature_cache(out))
     steps = sizes["train"] // config.train.batch_size
     return Plan(steps, len(tf.config.list_physical_devices("GPU")))

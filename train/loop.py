@@ -48,7 +48,7 @@ def _train_epoch(trainer, batches, epoch, report):
     encoder_loss = float(tf.reduce_mean(encoder_losses))
     _require_finite(epoch, "L_enc", encoder_loss)
     seconds = time.perf_counter() - start
-    steps, images = len(batches), len(batches) * batches.shape[0]
+    steps, images = len(batches), len(batches) * batches.batch_size
     return {
         "epoch": epoch,
         "step": epoch * steps,

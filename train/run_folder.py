@@ -13,8 +13,9 @@ from evaluate.files import write_whole
 
 CHECKPOINT_NAME = "epoch"
 _PACKAGES = ("tensorflow", "keras", "numpy", "scipy")
-# A run may go on with more epochs, or within another choice of runs; nothing else may change.
-_MAY_CHANGE = ("experiment", "train.epochs")
+# A run may go on with more epochs, within another choice of runs, or with its caches elsewhere;
+# nothing else may change.
+_MAY_CHANGE = ("experiment", "train.epochs", "data.cache_folder")
 
 
 class RunFolder:
@@ -74,8 +75,7 @@ class RunFolder:
         """Raise UserError, naming the differences, if a run with other settings was begun here."""
         if not self.config_path.exists():
             return
-        before = yaml.safe_load(self.config_path.read_text(encoding="utf-8"))
-        differences = _differences(before, config.model_dump())
+        differences = _differences(self.read_config()[0].model_dump(), config.model_dump())
         if differences:
             raise UserError(
                 f"{self.path} holds a run with other settings ({'; '.join(differences)}); "
@@ -87,7 +87,9 @@ class RunFolder:
         if not self.config_path.exists():
             raise UserError(f"{self.path}: no run here (there is no config.yaml)")
         values = yaml.safe_load(self.config_path.read_text(encoding="utf-8"))
-        recorded = values.pop("recorded")
+        recorded = values.pop("recorded", None) if isinstance(values, dict) else None
+        if not recorded:
+            raise UserError(f"{self.config_path}: damaged; it does not say of which run it is")
         return validate(values, self.config_path), recorded["run"], recorded["seed"]
 
     def write_config(self, config, run, seed, device):

@@ -1,0 +1,162 @@
+"""Images kept in memory and on disk."""
+
+import multiprocessing
+import resource
+
+import numpy as np
+import pytest
+
+import data
+from config import UserError
+from data import cache, open_images
+from tests.conftest import write_folder
+
+
+@pytest.fixture
+def kept(tmp_path, photos, make_config):
+    """A function: the training images of a folder of 150 photos, with the data options given."""
+    source = write_folder(tmp_path / "images", photos(150))
+    everything = {"data.source": source, "data.train_size": None, "data.test_size": 10}
+
+    def make(kind, **options):
+        changes = everything | {"data.cache": kind}
+        changes |= {f"data.{key}": value for key, value in options.items()}
+        return open_images(make_config(**changes).data, "train")
+
+    return make
+
+
+def files(folder):
+    return sorted(path for path in (folder / "data").glob("images_*"))
+
+
+@pytest.mark.parametrize("kind", ["memory", "disk"])
+@pytest.mark.parametrize("options", [{}, {"crop": "center", "antialias": True}])
+def test_both_give_the_same_images_within_half_a_grey_level(kept, kind, options):
+    order = np.random.default_rng(0).permutation(140)
+    expected = kept("none", **options).read(order)
+    np.testing.assert_allclose(kept(kind, **options).read(order), expected, atol=0.501 / 127.5)
+
+
+def test_the_disk_cache_is_one_plain_file_that_is_made_once(kept, tmp_path, monkeypatch):
+    images = kept("disk")
+    (path,) = files(tmp_path)
+    pixels = np.load(path)
+    assert (pixels.shape, pixels.dtype) == ((140, 16, 16, 3), np.uint8)
+    np.testing.assert_array_equal(pixels / np.float32(127.5) - 1, images.read(np.arange(140)))
+    monkeypatch.setattr(cache, "_write", None)  # which may not be called again
+    kept("disk")
+
+
+def test_other_options_and_other_images_are_other_files(kept, tmp_path):
+    for number, options in enumerate(
+        [{}, {"crop": "center"}, {"antialias": True}, {"train_size": 50}], start=1
+    ):
+        kept("disk", **options)
+        assert len(files(tmp_path)) == number
+    kept("disk", flip=True)
+    assert len(files(tmp_path)) == 4  # flipping is done when reading
+    path = tmp_path / "images" / "photo_001.JPEG"
+    path.write_bytes((tmp_path / "images" / "photo_004.JPEG").read_bytes())
+    kept("disk")
+    assert len(files(tmp_path)) == 5
+
+
+def test_an_interrupted_writing_goes_on_where_it_was(kept, tmp_path, monkeypatch):
+    expected = kept("disk").read(np.arange(140))
+    (path,) = files(tmp_path)
+    path.unlink()
+    starts, rows = [], cache._rows
+
+    def interrupted(images, start, report):
+        starts.append(start)
+        for first, batch in rows(images, start, report):
+            yield first, batch
+            if not start:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(cache, "_rows", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        kept("disk")
+    (unfinished,) = files(tmp_path)
+    with open(unfinished, "ab") as file:
+        file.write(b"half a row")
+    np.testing.assert_array_equal(kept("disk").read(np.arange(140)), expected)
+    assert starts == [0, 64]
+    assert files(tmp_path) == [path]
+
+
+@pytest.mark.parametrize("damage", [b"", b"no array", None])
+def test_a_damaged_file_is_made_again_with_a_warning(kept, tmp_path, damage):
+    expected = kept("disk").read(np.arange(140))
+    (path,) = files(tmp_path)
+    path.write_bytes(path.read_bytes()[:-20] if damage is None else damage)
+    with pytest.warns(UserWarning, match="is damaged; it is made again"):
+        again = kept("disk")
+    np.testing.assert_array_equal(again.read(np.arange(140)), expected)
+
+
+def open_and_tell(config, barrier, answers):
+    barrier.wait()
+    images = open_images(config.data, "train")
+    answers.put(float(images.read(np.arange(len(images))).sum(dtype=np.float64)))
+
+
+def test_two_processes_at_once_make_one_file(tmp_path, photos, make_config):
+    source = write_folder(tmp_path / "images", photos(150))
+    config = make_config(
+        **{"data.source": source, "data.train_size": None, "data.test_size": 10},
+        **{"data.cache": "disk"},
+    )
+    spawn = multiprocessing.get_context("spawn")
+    barrier, answers = spawn.Barrier(2), spawn.Queue()
+    processes = [
+        spawn.Process(target=open_and_tell, args=(config, barrier, answers)) for _ in range(2)
+    ]
+    for process in processes:
+        process.start()
+    sums = [answers.get(timeout=60) for _ in processes]
+    for process in processes:
+        process.join()
+    expected = open_images(config.data, "train").read(np.arange(140)).sum(dtype=np.float64)
+    assert sums == [expected, expected]
+    assert [path.suffix for path in files(tmp_path)] == [".npy"]
+
+
+def test_a_cache_that_does_not_fit_is_refused_before_it_is_made(kept, tmp_path, monkeypatch):
+    monkeypatch.setattr(cache, "_memory", lambda: 10_000)
+    monkeypatch.setattr(cache, "_free", lambda folder: 10_000)
+    for kind in ("memory", "disk"):
+        with pytest.raises(UserError, match=f"data.cache: {kind} takes 0.0 GB, more than"):
+            kept(kind)
+    assert not [path for path in files(tmp_path) if path.stat().st_size]
+
+
+def fill_with_a_limit(config, answers):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, resource.RLIM_INFINITY))
+    try:
+        open_images(config.data, "train")
+    except UserError as error:
+        answers.put(str(error))
+
+
+def test_a_full_disk_is_one_line_and_what_was_written_is_kept(tmp_path, photos, make_config):
+    source = write_folder(tmp_path / "images", photos(150))
+    config = make_config(
+        **{"data.source": source, "data.train_size": None, "data.test_size": 10},
+        **{"data.cache": "disk"},
+    )
+    data.open_images(config.data.model_copy(update={"cache": "none"}), "train")
+    spawn = multiprocessing.get_context("spawn")
+    answers = spawn.Queue()
+    process = spawn.Process(target=fill_with_a_limit, args=(config, answers))
+    process.start()
+    assert answers.get(timeout=60) == f"data.cache_folder: {tmp_path / 'data'}: file too large"
+    process.join()
+    (unfinished,) = files(tmp_path)
+    assert unfinished.stat().st_size == 50_000
+    images = open_images(config.data, "train")
+    plain = open_images(config.data.model_copy(update={"cache": "none"}), "train")
+    np.testing.assert_allclose(
+        images.read(np.arange(140)), plain.read(np.arange(140)), atol=0.501 / 127.5
+    )
