@@ -14,6 +14,8 @@ from config import UserError, reason
 from data.images import BadImageError, decode, resize, to_decodable, to_network_range
 from data.sources import full_name
 
+_READ_AT_ONCE = 32  # images: less calls of Python from TensorFlow
+
 
 class EncodedImages:
     """Images of a source, decoded and resized whenever they are read; `settings` is config.data."""
@@ -37,10 +39,10 @@ class EncodedImages:
         return next(iter(self.to_batches(indices, len(indices), workers=1))).numpy()
 
     def to_batches(self, order, batch_size, workers):
-        """A dataset of float32 batches in this order; `workers` images are decoded at once."""
-        contents = tf.data.Dataset.from_tensor_slices(order).batch(batch_size)
-        contents = contents.map(self._read_contents, workers, deterministic=True).unbatch()
-        images = contents.map(self._to_image, workers, deterministic=True)
+        """A dataset of float32 batches in this order, read and decoded by `workers` at once."""
+        indices = tf.data.Dataset.from_tensor_slices(order).batch(_READ_AT_ONCE)
+        contents = indices.map(self._read_contents, workers, deterministic=True).unbatch()
+        images = contents.map(self._to_image, 2 * workers, deterministic=True)
         return images.batch(batch_size).map(to_network_range)
 
     def check(self, indices):
