@@ -44,4 +44,9 @@ class Batches:
 
 
 def _mirror(images, choices):
-    return tf.where(choices[:, None, None, None], images[:, :, ::-1], images)
+    def mirror(images, choices):  # TensorFlow's own operations take five times as long
+        mirrored = images.copy()
+        mirrored[choices] = images[choices, :, ::-1]
+        return mirrored
+
+    return tf.ensure_shape(tf.numpy_function(mirror, [images, choices], images.dtype), images.shape)
