@@ -89,6 +89,8 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
     settings = config.load(arguments.config, arguments.overrides)
+    if settings.data.source == "digits":
+        parser.error("takes a config with image files; digits are never decoded")
     opened = {}
     for kind in CACHES:
         start = time.perf_counter()

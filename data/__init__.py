@@ -4,7 +4,7 @@ import numpy as np
 
 from config import UserError
 from data.batches import Batches
-from data.cache import cached
+from data.cache import cached, require_memory
 from data.digits import DIGITS_TEST_SIZE, DigitImages
 from data.inventory import require_good, take_inventory
 from data.sources import open_source
@@ -56,6 +56,8 @@ def prepare(config, report=None):
             left_out = images.left_out
             if config.data.cache == "disk":
                 cached(images, config.data, report)
+    if config.data.cache == "memory":
+        require_memory(config.data, sum(sizes.values()))
     return sizes, left_out
 
 

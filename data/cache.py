@@ -33,21 +33,28 @@ def cached(images, settings, report=None):
         return images
     shape = (len(images), settings.resolution, settings.resolution, 3)
     if settings.cache == "memory":
-        _require_room(int(np.prod(shape)), _memory(), "memory", "memory")
+        require_memory(settings, len(images))
         pixels = np.empty(shape, np.uint8)
         for start, rows in _rows(images, 0, report):
             pixels[start : start + len(rows)] = rows
         return MemoryImages(pixels)
     path = _path(images, settings)
-    kept = _open(path, shape)
-    if kept is None:
-        try:
+    try:
+        kept = _open(path, shape)
+        if kept is None:
+            if path.exists():
+                warnings.warn(f"{path} is damaged; it is made again", stacklevel=3)
             path.parent.mkdir(parents=True, exist_ok=True)
             _write(images, path, shape, report)
-        except OSError as error:
-            raise UserError(f"data.cache_folder: {path.parent}: {reason(error)}") from error
-        kept = _open(path, shape)
+            kept = _open(path, shape)
+    except OSError as error:
+        raise UserError(f"data.cache_folder: {path.parent}: {reason(error)}") from error
     return kept
+
+
+def require_memory(settings, count):
+    """Raise UserError if the machine cannot hold so many images in memory."""
+    _require_room(count * settings.resolution**2 * 3, _memory(), "memory", "this machine")
 
 
 def _rows(images, start, report):
@@ -68,18 +75,15 @@ def _path(images, settings):
 
 
 def _open(path, shape):
-    """The file as `DiskImages`; None if it is not there, or damaged, which takes a warning."""
+    """The file as `DiskImages`; None if it is not there, or damaged."""
+    header = _header(shape)
     try:
-        pixels = np.load(path, mmap_mode="r", allow_pickle=False)
-        if pixels.shape == shape and pixels.dtype == np.uint8:
-            return DiskImages(path, pixels.offset, shape)
+        images = DiskImages(path, len(header), shape)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, EOFError):
-        pass
-    warnings.warn(f"{path} is damaged; it is made again", stacklevel=3)
-    path.unlink()
-    return None
+    size = len(header) + int(np.prod(shape))
+    is_whole = os.fstat(images.file).st_size == size
+    return images if is_whole and os.pread(images.file, len(header), 0) == header else None
 
 
 def _write(images, path, shape, report):
@@ -90,12 +94,12 @@ def _write(images, path, shape, report):
     unfinished = path.with_suffix(".unfinished")
     with open(unfinished, "ab") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        if path.exists():
+        if _open(path, shape):
             unfinished.unlink(missing_ok=True)
             return
         row_bytes = int(np.prod(shape[1:]))
         header = _header(shape)
-        done = max(0, file.tell() - len(header)) // row_bytes
+        done = max(0, os.fstat(file.fileno()).st_size - len(header)) // row_bytes
         _require_room((len(images) - done) * row_bytes, _free(path.parent), "disk", path.parent)
         file.truncate(len(header) + done * row_bytes if done else 0)
         if not done:

@@ -15,9 +15,9 @@ _HEADER = ["image_id", "partition"]
 def open_celeba(path, needs_partition=True):
     """CelebA's images, in a folder or a zip file, with its official training and test splits.
 
-    list_eval_partition.txt is looked for inside, beside, and in Eval/ next to the folder around it,
-    as in the official download. Raises UserError if it is absent, malformed or of other images,
-    unless it is not needed.
+    list_eval_partition.txt is looked for inside, beside, in the folder around, and in an Eval/ of
+    either, as in the official download. Raises UserError if it is absent, malformed or of other
+    images, unless it is not needed.
     """
     is_zip = Path(os.path.expanduser(path)).is_file()
     source = ZipSource(path) if is_zip else FolderSource(path)
@@ -65,7 +65,7 @@ def _parse(file, text):
             continue
         if len(words) != 2 or words[1] not in _PARTS:
             raise UserError(
-                f"{file} line {number}: takes an image name and 0, 1 or 2. Received: {line!r}"
+                f"{file} line {number}: takes an image name and 0, 1 or 2. Received: {line[:80]!r}"
             )
         parts[words[0]] = _PARTS[words[1]]
     return parts
@@ -74,6 +74,12 @@ def _parse(file, text):
 def _match(source, parts, file):
     """{"train": indices, "test": indices}; the images and the partition must be the same."""
     in_source = {PurePosixPath(name).name: name for name in source.names}
+    if len(in_source) < len(source.names):
+        twice = next(n for n in source.names if in_source[PurePosixPath(n).name] != n)
+        raise UserError(
+            f"data.source: celeba:{source.where}: two images of one name, {twice} and "
+            f"{in_source[PurePosixPath(twice).name]}; name the folder of one set of images"
+        )
     for names, fault in (
         (sorted(parts.keys() - in_source.keys()), f"that {file} lists are not here"),
         (sorted(in_source.keys() - parts.keys()), f"here are not in {file}"),

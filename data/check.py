@@ -5,7 +5,9 @@ from collections import Counter, defaultdict
 import numpy as np
 
 from config import UserError
-from data import check_size, open_images
+from data import SPLITS, check_size, open_images
+from data.cache import require_memory
+from data.digits import DigitImages
 from data.inventory import require_good, scan
 from data.sources import full_name, open_source
 from data.splits import split_images
@@ -25,16 +27,14 @@ def check_data(config, report=None):
     """
     settings = config.data
     if settings.source == "digits":
-        splits = {split: len(open_images(settings, split)) for split in ("train", "test")}
-        return _describe(config, sum(splits.values()), splits)
+        failures = []
+        splits = _note(failures, lambda: {s: len(open_images(settings, s)) for s in SPLITS}) or {}
+        return _describe(config, len(DigitImages(settings.resolution)), splits, failures)
     source = open_source(settings)
     inventory = scan(source, settings.cache_folder, report)
     names = np.array([full_name(source, index) for index in range(len(source.names))], object)
-    failures, splits = [], {}
-    try:
-        splits = split_images(settings, source, inventory)
-    except UserError as error:
-        failures.append(str(error))
+    failures = []
+    splits = _note(failures, split_images, settings, source, inventory) or {}
     for indices in splits.values():
         _note(failures, require_good, source, inventory, indices)
     result = _describe(config, len(names), {k: len(v) for k, v in splits.items()}, failures)
@@ -57,6 +57,8 @@ def _describe(config, count, splits, failures=()):
     failures = list(failures)
     for split, size in splits.items():
         _note(failures, check_size, config, split, size)
+    if config.data.cache == "memory":
+        _note(failures, require_memory, config.data, sum(splits.values()))
     return {
         "source": config.data.source,
         "resolution": config.data.resolution,
@@ -74,7 +76,7 @@ def _describe(config, count, splits, failures=()):
 
 def _note(failures, check, *arguments):
     try:
-        check(*arguments)
+        return check(*arguments)
     except UserError as error:
         failures.append(str(error))
 

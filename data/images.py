@@ -4,7 +4,8 @@ Every file becomes RGB with 8 bits a channel:
 
 - JPEG and PNG, grey or in colour: by TensorFlow, as the authors' code decodes; grey is repeated.
 - All else by Pillow. Palettes are looked up, CMYK is converted, alpha is laid over white, 16-bit
-  grey keeps its upper 8 bits, and a photo with an EXIF orientation is turned upright.
+  grey keeps its upper 8 bits (and no transparency), and a photo with an EXIF orientation is turned
+  upright.
 """
 
 import io

@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from config import UserError
+from config import UserError, reason
 from data.images import BadImageError, decode, to_decodable
-from data.sources import full_name
+from data.sources import full_name, printable
 from evaluate.files import write_whole
 
 _VERSION = 1  # of the file, and of what counts as a bad image
@@ -40,7 +40,7 @@ class Inventory(NamedTuple):
 def take_inventory(source, folder, report=None):
     """The inventory of a source: read from `folder` or, the first time, made by `scan` and kept.
 
-    It is made again when the files' names, sizes or times have changed.
+    It is made again when the files' names, sizes or times have changed, or one could not be read.
     """
     path = _path(source, folder)
     return _read(path, len(source.names)) or scan(source, folder, report)
@@ -51,6 +51,11 @@ def scan(source, folder, report=None):
 
     `report(done, total)` is called on the way.
     """
+    path = _path(source, folder)  # of the files as they are before they are read
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"data.cache_folder: {path.parent}: {reason(error)}") from error
     count = len(source.names)
     inventory = Inventory(
         digests=np.zeros((count, _DIGEST_SIZE), np.uint8),
@@ -64,7 +69,8 @@ def scan(source, folder, report=None):
             list(pool.map(lambda index: _look_at(source, index, inventory), indices))
             if report:
                 report(indices.stop, count)
-    _write(_path(source, folder), inventory)
+    if all(inventory.digests[index].any() for index in inventory.problems):
+        _write(path, inventory)  # what could not even be read may be readable the next time
     return inventory
 
 
@@ -89,7 +95,9 @@ def _look_at(source, index, inventory):
         inventory.sizes[index] = size
         inventory.plain[index] = decodable is content
     except BadImageError as error:
-        inventory.problems[index] = str(error)
+        inventory.problems[index] = printable(str(error))
+    except tf.errors.ResourceExhaustedError:  # that says nothing about the image
+        raise
     except tf.errors.OpError:
         inventory.problems[index] = "truncated or damaged"
 
@@ -116,7 +124,7 @@ def _read(path, count):
         inventory = Inventory(**arrays, problems=problems)
         if len(inventory.digests) != count:
             raise ValueError("of other images")
-    except FileNotFoundError:
+    except OSError:
         return None
     except Exception:  # numpy and zipfile raise many classes for a damaged file
         warnings.warn(f"{path} is damaged; the images are looked at again", stacklevel=3)

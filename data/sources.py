@@ -1,6 +1,6 @@
 """Where image files come from: `open_source` turns `data.source` into a list of them.
 
-A source has `names` (sorted), `where` (for messages), `read(index)` -> bytes, which raises
+A source has `names` (in order), `where` (for messages), `read(index)` -> bytes, which raises
 BadImageError, and `listing()`, which changes when the files do. `splits` is None, or
 {"train": indices, "test": indices} if the source comes with a partition of its own.
 """
@@ -21,7 +21,7 @@ _LOCAL_HEADER = struct.Struct("<26xHH")  # of a member of a zip file: sizes of i
 
 
 class FolderSource:
-    """The image files in a folder and its subfolders, by name."""
+    """The image files in a folder and its subfolders, linked ones too, by name."""
 
     splits = None
 
@@ -29,12 +29,16 @@ class FolderSource:
         self.where = Path(os.path.expanduser(path))
         if not self.where.is_dir():
             raise UserError(f"data.source: no such folder: {path}")
-        found = {}
-        for folder, _, files in os.walk(self.where):
-            for file in filter(is_image_name, files):
-                location = Path(folder, file)
-                found[location.relative_to(self.where).as_posix()] = location
-        self.names = sorted(found)
+        self.names, visited = [], set()
+        for folder, subfolders, files in os.walk(self.where, onerror=_fail, followlinks=True):
+            real = os.path.realpath(folder)
+            if real in visited:  # a link to a folder around it
+                subfolders.clear()
+                continue
+            visited.add(real)
+            found = (Path(folder, file) for file in files if is_image_name(file))
+            self.names += [file.relative_to(self.where).as_posix() for file in found]
+        self.names.sort()
         require_images(self)
 
     def read(self, index):
@@ -50,7 +54,7 @@ class FolderSource:
             raise BadImageError(f"cannot be read: {reason(error)}") from error
 
     def listing(self):
-        return [(name, *_state(self.where / name)) for name in self.names]
+        return [(name, *file_state(self.where / name)) for name in self.names]
 
 
 class ZipSource:
@@ -68,7 +72,7 @@ class ZipSource:
         try:
             self.archive = zipfile.ZipFile(self.where)
             self.file = os.open(self.where, os.O_RDONLY)
-        except (zipfile.BadZipFile, OSError, ValueError) as error:
+        except Exception as error:  # zipfile raises a different class for each kind of damage
             raise UserError(f"{path}: not a zip file that can be read: {reason(error)}") from error
         self.members = {
             member.filename: member
@@ -80,10 +84,7 @@ class ZipSource:
         require_images(self)
 
     def read(self, index):
-        member = self.members[self.names[index]]
-        if member.file_size > MAX_BYTES:
-            raise BadImageError(f"larger than {MAX_BYTES >> 20} MiB")
-        return self._read_stored(member) or self.read_member(member)
+        return self.read_member(self.members[self.names[index]])
 
     def _read_stored(self, member):
         """The bytes of a member stored without compression, in a third of zipfile's time.
@@ -96,27 +97,35 @@ class ZipSource:
             header = os.pread(self.file, _LOCAL_HEADER.size, member.header_offset)
             start = member.header_offset + len(header) + sum(_LOCAL_HEADER.unpack(header))
             content = os.pread(self.file, member.file_size, start)
-        except (OSError, struct.error):
+        except (OSError, OverflowError, struct.error):
             return None
         return content if zlib.crc32(content) == member.CRC else None
 
     def read_member(self, member):
+        """The bytes of a member. Raises BadImageError."""
+        if member.file_size > MAX_BYTES:
+            raise BadImageError(f"larger than {MAX_BYTES >> 20} MiB")
         try:
-            return self.archive.read(member)
+            return self._read_stored(member) or self.archive.read(member)
         except Exception as error:  # zipfile raises a different class for each kind of damage
             raise BadImageError(f"cannot be read: {reason(error)}") from error
 
     def listing(self):
         members = [(name, member.file_size, member.CRC) for name, member in self.members.items()]
-        return [_state(self.where), *sorted(members)]
+        return [file_state(self.where), *sorted(members)]
 
 
-def _state(path):
+def file_state(path):
+    """What changes when a file does: its size and times, of its content and of its permissions."""
     try:
-        state = path.stat()
+        state = os.stat(path)
     except OSError:
-        return (None, None)
-    return (state.st_size, state.st_mtime_ns)
+        return (None, None, None)
+    return (state.st_size, state.st_mtime_ns, state.st_ctime_ns)
+
+
+def _fail(error):
+    raise UserError(f"{error.filename}: cannot be read: {reason(error)}") from error
 
 
 def is_image_name(name):
@@ -130,9 +139,14 @@ def require_images(source):
 
 
 def full_name(source, index):
-    """The name of an image for a message: control characters and broken Unicode escaped."""
-    name = f"{source.where}/{source.names[index]}"
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in name)
+    """The name of an image for a message."""
+    name = source.names[index]
+    return printable(name if source.where is None else f"{source.where}/{name}")
+
+
+def printable(text):
+    """The text with control characters and broken Unicode escaped."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def indices_of(source, names):

@@ -44,8 +44,9 @@ def cut(settings, splits):
         needed = sizes[split] or 1
         if len(indices) < needed:
             raise UserError(
-                f"data.{split}_size: {settings.source} has {len(indices)} images to {split}, "
-                f"fewer than {needed}"
+                f"data.source: {settings.source} has {len(indices)} images to {split}, fewer than "
+                f"{needed}; data.train_size is {settings.train_size}, test_size "
+                f"{settings.test_size}, split {settings.split}"
             )
     return {
         "train": splits["train"][: sizes["train"]],

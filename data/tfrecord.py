@@ -7,13 +7,13 @@ authors' later code wrote. Records are found by their offsets, so that any can b
 import glob
 import os
 import struct
-from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
 from config import UserError, reason
-from data.images import BadImageError
+from data.images import MAX_BYTES, BadImageError
+from data.sources import file_state
 
 _HEADER = struct.Struct("<Q4x")  # length of the data, its checksum; data and checksum follow
 _FOOTER_SIZE = 4
@@ -21,29 +21,34 @@ _GZIP = b"\x1f\x8b\x08"
 
 
 class TFRecordSource:
-    """The records of some files, in the order of the files."""
+    """The records of some files, in the order of the files.
 
-    splits = None
+    Their checksums are not looked at: what is damaged shows when it is decoded.
+    """
 
-    def __init__(self, where, paths):
-        self.where = where
+    splits = where = None  # the names hold the path already
+
+    def __init__(self, paths):
         self.paths = paths
-        self.files, self.names, self.places = [], [], []
+        self.names, self.places = [], []
         for number, path in enumerate(paths):
             try:
-                self.files.append(os.open(path, os.O_RDONLY))
+                with open(path, "rb", buffering=0) as file:
+                    places = list(_find_records(path, file.fileno()))
             except OSError as error:
                 raise UserError(f"{path}: {reason(error)}") from error
-            for record, place in enumerate(_find_records(path, self.files[number])):
-                self.names.append(f"{Path(path).name}#{record}")
-                self.places.append((number, *place))
+            self.names += [f"{path}#{record}" for record in range(len(places))]
+            self.places += [(number, *place) for place in places]
         if not self.names:
-            raise UserError(f"{where}: no record in {len(paths)} files")
+            raise UserError(f"{paths[0]}: no record in it and {len(paths) - 1} files more")
 
     def read(self, index):
         number, offset, length = self.places[index]
+        if length > MAX_BYTES:
+            raise BadImageError(f"larger than {MAX_BYTES >> 20} MiB")
         try:
-            record = os.pread(self.files[number], length, offset)
+            with open(self.paths[number], "rb", buffering=0) as file:
+                record = os.pread(file.fileno(), length, offset)
             features = tf.train.Example.FromString(record).features.feature
         except Exception as error:  # protobuf's errors have no common class
             raise BadImageError(f"cannot be read: {reason(error)}") from error
@@ -55,11 +60,7 @@ class TFRecordSource:
         return values[0]
 
     def listing(self):
-        states = [os.fstat(file) for file in self.files]
-        return [
-            (Path(path).name, state.st_size, state.st_mtime_ns)
-            for path, state in zip(self.paths, states, strict=True)
-        ]
+        return [(path, *file_state(path)) for path in self.paths]
 
 
 def _find_records(path, file):
@@ -79,10 +80,11 @@ def _find_records(path, file):
 
 def open_tfrecord(pattern):
     """The records of all files that match a pattern such as faces/train-*.tfrecord."""
-    paths = sorted(glob.glob(os.path.expanduser(pattern), recursive=True))
+    found = glob.glob(os.path.expanduser(pattern), recursive=True)
+    paths = sorted(filter(os.path.isfile, found))
     if not paths:
         raise UserError(f"data.source: no file matches tfrecord:{pattern}")
-    return TFRecordSource(pattern, paths)
+    return TFRecordSource(paths)
 
 
 def open_tfds(name):
@@ -116,7 +118,7 @@ def open_tfds(name):
             f"{', '.join(files)} in {file_format} files"
         )
     test = next((split for split in ("test", "validation") if split in files), None)
-    source = TFRecordSource(f"tfds:{name}", files["train"] + (files[test] if test else []))
+    source = TFRecordSource(files["train"] + (files[test] if test else []))
     if test:
         of_test = np.array([number >= len(files["train"]) for number, _, _ in source.places])
         source.splits = {"train": np.flatnonzero(~of_test), "test": np.flatnonzero(of_test)}

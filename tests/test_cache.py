@@ -23,6 +23,7 @@ def kept(tmp_path, photos, make_config):
         changes |= {f"data.{key}": value for key, value in options.items()}
         return open_images(make_config(**changes).data, "train")
 
+    make.config = lambda kind: make_config(**everything | {"data.cache": kind})
     return make
 
 
@@ -96,6 +97,19 @@ def test_a_damaged_file_is_made_again_with_a_warning(kept, tmp_path, damage):
     np.testing.assert_array_equal(again.read(np.arange(140)), expected)
 
 
+def test_a_good_file_that_cannot_be_opened_now_is_kept(kept, tmp_path, monkeypatch):
+    kept("disk")
+    (path,) = files(tmp_path)
+
+    def refuse(*_):
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(cache, "DiskImages", refuse)
+    with pytest.raises(UserError, match=r"data\.cache_folder: .*: too many open files"):
+        kept("disk")
+    assert files(tmp_path) == [path]
+
+
 def open_and_tell(config, barrier, answers):
     barrier.wait()
     images = open_images(config.data, "train")
@@ -126,6 +140,9 @@ def test_two_processes_at_once_make_one_file(tmp_path, photos, make_config):
 def test_a_cache_that_does_not_fit_is_refused_before_it_is_made(kept, tmp_path, monkeypatch):
     monkeypatch.setattr(cache, "_memory", lambda: 10_000)
     monkeypatch.setattr(cache, "_free", lambda folder: 10_000)
+    config = kept.config("memory")
+    with pytest.raises(UserError, match=r"data.cache: memory takes 0.0 GB, more than"):
+        data.prepare(config)
     for kind in ("memory", "disk"):
         with pytest.raises(UserError, match=f"data.cache: {kind} takes 0.0 GB, more than"):
             kept(kind)

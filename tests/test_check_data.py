@@ -128,7 +128,13 @@ def test_the_exit_code_and_the_copy_for_machines(faulty, tmp_path, capsys, optio
 
 def test_digits_have_no_faults(make_config):
     result = check_data(make_config())
-    assert result["splits"] == {"train": 16, "test": 8, "unused": 0}
+    assert result["images"] == 1797
+    assert result["splits"] == {"train": 16, "test": 8, "unused": 1773}
     assert result["failures"] == []
     too_few = check_data(make_config(**{"data.train_size": 3}))
     assert "fewer than one batch of 4" in too_few["failures"][0]
+    too_many = check_data(make_config(**{"data.test_size": 1797, "data.train_size": None}))
+    assert (
+        "0 images to train, fewer than 1; data.train_size is None, test_size 1797"
+        in (too_many["failures"][0])
+    )

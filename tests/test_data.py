@@ -1,5 +1,7 @@
 """Splits, order, and what the pipeline does with bad images."""
 
+import os
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -189,6 +191,54 @@ def test_the_images_are_looked_at_once(photo_config, tmp_path, monkeypatch):
     with pytest.warns(UserWarning, match="damaged; the images are looked at again"):
         data.prepare(config)
     data.prepare(config)
+
+
+def test_folders_that_look_alike_are_told_apart(tmp_path, make_config):
+    """Equal names, sizes and times of the content, as in archives with fixed dates."""
+    pictures = {}
+    for name, value in (("a", 0), ("b", 255)):
+        content = tf.io.encode_png(np.full((8, 8, 3), value, np.uint8)).numpy()
+        source = write_folder(tmp_path / name, {f"{i}.png": content.ljust(200) for i in range(6)})
+        for path in (tmp_path / name).iterdir():
+            os.utime(path, ns=(10**18, 10**18))
+        sizes = {"data.train_size": None, "data.test_size": 1, "data.cache": "disk"}
+        config = make_config(**{"data.source": source} | sizes)
+        pictures[name] = open_images(config.data, "train").read([0, 1]).mean()
+    assert pictures == {"a": -1.0, "b": 1.0}
+
+
+def test_a_file_that_changes_while_all_are_looked_at_is_looked_at_again(
+    photo_config, tmp_path, monkeypatch
+):
+    config = photo_config(9)
+    first = tmp_path / "images" / "photo_000.jpg"
+    original = data.inventory.to_decodable
+
+    def change(content):
+        monkeypatch.setattr(data.inventory, "to_decodable", original)
+        first.write_bytes(first.read_bytes() + b"more")
+        return original(content)
+
+    monkeypatch.setattr(data.inventory, "to_decodable", change)
+    before = open_images(config.data, "train").digests
+    after = open_images(config.data, "train").digests
+    assert np.any(before[0] != after[0])
+
+
+def test_what_could_not_be_read_is_tried_again(photo_config, tmp_path):
+    config = photo_config(9, on_bad_image="skip")
+    path, away = tmp_path / "images" / "photo_004.JPEG", tmp_path / "away"
+    path.rename(away)
+    path.symlink_to(away.with_name("nowhere"))
+    assert len(open_images(config.data, "train")) == 7
+    assert list((tmp_path / "data").iterdir()) == []
+
+
+def test_a_cache_folder_that_cannot_be_made(photo_config, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    config = photo_config(9, cache_folder=str(tmp_path / "file" / "data"))
+    with pytest.raises(UserError, match=r"data\.cache_folder: .*file/data: not a directory"):
+        open_images(config.data, "train")
 
 
 def test_fewer_images_than_a_batch_or_than_asked_for(photo_config):

@@ -136,6 +136,38 @@ def test_what_cannot_be_read_says_why(tmp_path):
             source.read(index)
 
 
+def test_linked_folders_are_followed_once(tmp_path, photos, settings):
+    for folder, name in (("images", "a"), ("images/sub", "b"), ("elsewhere", "c")):
+        write_folder(tmp_path / folder, {f"{name}.jpg": photos(1)["photo_000.jpg"]})
+    (tmp_path / "images" / "link").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "images" / "sub" / "loop").symlink_to(tmp_path / "images")
+    source = open_source(settings(f"folder:{tmp_path / 'images'}"))
+    assert source.names == ["a.jpg", "link/c.jpg", "sub/b.jpg"]
+
+
+def test_a_subfolder_that_cannot_be_read_is_named(tmp_path, photos, settings, monkeypatch):
+    source = write_folder(tmp_path / "images", {"sub/a.jpg": b"", "b.jpg": b""})
+    scandir = os.scandir
+
+    def refuse(path):
+        if str(path).endswith("sub"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(UserError, match=r"images/sub: cannot be read: permission denied"):
+        open_source(settings(source))
+
+
+def test_a_zip_with_an_absurd_offset(tmp_path, photos):
+    source = open_source(
+        DataConfig(source=write_zip(tmp_path / "images.zip", photos(1)), resolution=8)
+    )
+    source.members["photo_000.jpg"].header_offset = 2**64 - 2
+    with pytest.raises(BadImageError, match="cannot be read"):
+        source.read(0)
+
+
 def test_damage_within_a_zip_says_why(tmp_path, photos):
     source = write_zip(tmp_path / "images.zip", photos(3))
     path = tmp_path / "images.zip"
@@ -210,6 +242,25 @@ def test_a_partition_of_other_images(tmp_path, celeba, settings, partition, mess
         open_images(settings(f"celeba:{path}"), "test")
 
 
+def test_celeba_with_two_sets_of_images(tmp_path, celeba, settings):
+    twice = {name.replace("img_align_celeba", "img_celeba"): b"" for name in celeba}
+    files = celeba | twice | {"list_eval_partition.txt": PARTITION.encode()}
+    _, path = write_folder(tmp_path / "celeba", files).split(":", 1)
+    with pytest.raises(
+        UserError, match=r"two images of one name, img_align_celeba/000001\.jpg and"
+    ):
+        open_images(settings(f"celeba:{path}"), "train")
+
+
+def test_a_partition_that_would_fill_the_memory(tmp_path, celeba, settings):
+    _, path = write_zip(tmp_path / "celeba.zip", celeba).split(":", 1)
+    with zipfile.ZipFile(path, "a") as archive:
+        zeros = bytes(MAX_BYTES + 1)
+        archive.writestr("list_eval_partition.txt", zeros, zipfile.ZIP_DEFLATED, 1)
+    with pytest.raises(UserError, match=r"list_eval_partition\.txt: larger than 512 MiB"):
+        open_images(settings(f"celeba:{path}"), "train")
+
+
 def test_tfrecord_files_in_order(tmp_path, photos, settings):
     contents = list(photos(9).values())
     write_records(tmp_path / "b.tfrecord", contents[4:])
@@ -218,8 +269,20 @@ def test_tfrecord_files_in_order(tmp_path, photos, settings):
     source = open_source(configured)
     assert [source.read(index) for index in range(9)] == contents
     train, test = names_of(configured)
-    assert train[3:5] == ["a.tfrecord#3", "b.tfrecord#0"]
-    assert test == ["b.tfrecord#3", "b.tfrecord#4"]
+    assert train[3:5] == [f"{tmp_path}/a.tfrecord#3", f"{tmp_path}/b.tfrecord#0"]
+    assert test == [f"{tmp_path}/b.tfrecord#3", f"{tmp_path}/b.tfrecord#4"]
+    assert full_name(source, 4) == f"{tmp_path}/b.tfrecord#0"
+
+
+def test_tfrecord_files_are_not_held_open(tmp_path, settings):
+    for number in range(30):
+        write_records(tmp_path / f"{number}.tfrecord", [b"x"])
+    before = len(os.listdir("/proc/self/fd"))
+    source = open_source(settings(f"tfrecord:{tmp_path}/*"))
+    assert [source.read(index) for index in range(30)] == [b"x"] * 30
+    assert len(os.listdir("/proc/self/fd")) == before
+    with pytest.raises(UserError, match="no file matches"):
+        open_source(settings(f"tfrecord:{tmp_path}"))
 
 
 def test_bad_tfrecord_files(tmp_path, photos, settings):
@@ -280,14 +343,14 @@ def test_tfds_splits_without_the_package(tmp_path, photos, settings, stand_in):
         write_records(path, contents[3 * number : 3 * number + 3])
     stand_in(StandIn(paths))
     train, test = names_of(settings("tfds:faces"))
-    assert train == [f"train.tfrecord#{record}" for record in range(3)]
-    assert test == [f"test.tfrecord#{record}" for record in range(3)]
+    assert train == [f"{tmp_path}/train.tfrecord#{record}" for record in range(3)]
+    assert test == [f"{tmp_path}/test.tfrecord#{record}" for record in range(3)]
     del paths["test"]
     stand_in(StandIn(paths))
-    assert names_of(settings("tfds:faces"))[1][0] == "validation.tfrecord#0"
+    assert names_of(settings("tfds:faces"))[1][0] == f"{tmp_path}/validation.tfrecord#0"
     del paths["validation"]
     stand_in(StandIn(paths))
-    assert names_of(settings("tfds:faces", test_size=1))[1] == ["train.tfrecord#2"]
+    assert names_of(settings("tfds:faces", test_size=1))[1] == [f"{tmp_path}/train.tfrecord#2"]
 
 
 def test_tfds_that_cannot_be_had(tmp_path, settings, stand_in, monkeypatch):
