@@ -144,6 +144,9 @@ class TrainConfig(Section):
     learning_rate_decay: Beta = 0.02
     r1_weight: Weight = 10.0
     encoder_weight: Weight = 1.0
+    checkpoint_every: Annotated[str, Field(pattern=r"^[1-9][0-9]* (steps|minutes)$")] = "10 minutes"
+    keep_checkpoints: Count = 2
+    deterministic: Literal["auto"] | bool = "auto"
 
 
 class EvaluateConfig(Section):
@@ -171,6 +174,13 @@ class Config(Section):
                     f"model.{key}: resolution {self.data.resolution} takes {blocks} values, "
                     f"one a size from 8 to {self.data.resolution}. Received: {channels}"
                 )
+        if self.data.source == "digits":
+            for key in ("split", "crop", "antialias", "cache"):
+                value, default = getattr(self.data, key), DataConfig.model_fields[key].default
+                if value != default:
+                    raise ValueError(
+                        f"data.{key}: is for image files, not digits. Received: {value}"
+                    )
         if self.evaluate.features == "digits" and self.data.source != "digits":
             raise ValueError(
                 "evaluate.features: digits describes digits only; for photos use another of "

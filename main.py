@@ -6,7 +6,7 @@ train/step.py.
 
 import json
 import os
-import signal
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -31,9 +31,10 @@ from train.experiment import (
     run_job,
 )
 from train.run_folder import RunFolder, read_runs
+from train.signals import Stopped, raise_when_signalled
 
 QUICK = Path(__file__).parent / "configs" / "quick.yaml"
-FAULT, USER_ERROR, INTERRUPTED = 1, 2, 130
+FAULT, USER_ERROR = 1, 2
 
 app = typer.Typer(
     help=__doc__, pretty_exceptions_enable=False, add_completion=False, rich_markup_mode=None
@@ -44,6 +45,7 @@ Overrides = Annotated[
 ]
 Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="where results go")]
 RESULTS = Path("results")
+Fresh = Annotated[bool, typer.Option("--fresh", help="start over; the old run is moved aside")]
 
 
 @app.callback(invoke_without_command=True)
@@ -67,16 +69,19 @@ def reproduce(
             "--jobs", min=1, metavar="N", help="runs at once [one a core, or one on a GPU]"
         ),
     ] = None,
+    fresh: Fresh = False,
 ):
     """Train all runs of an experiment that are not complete yet, then draw the paper's figures."""
     from train.display import Display
 
     settings = load(config, overrides)
     everything = list_jobs(settings, out)
-    epochs = settings.train.epochs
-    for job in everything:
-        RunFolder(job.folder).check_config(settings)
-    to_do = [job for job in everything if not RunFolder(job.folder).is_complete(epochs)]
+    folders = {job: RunFolder(job.folder) for job in everything}
+    for folder in folders.values():
+        if fresh:
+            move_aside(folder)
+        folder.check_config(settings)
+    to_do = [job for job in everything if folders[job].epochs_done() < settings.train.epochs]
     failures = []
     print(
         f"{settings.experiment.name}: {len(to_do)} of {len(everything)} runs to train", flush=True
@@ -102,6 +107,7 @@ def train(
     seed: Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1)] = 0,
     overrides: Overrides = [],
     out: Out = RESULTS,
+    fresh: Fresh = False,
 ):
     """Train one run, from its last checkpoint if there is one."""
     from train.display import Display
@@ -109,6 +115,8 @@ def train(
     settings = load(config, overrides)
     Run.parse(run)
     job = Job(run, seed, experiment_folder(settings, out) / run / f"seed_{seed}")
+    if fresh:
+        move_aside(RunFolder(job.folder))
     plan = prepare(settings, [job], out)
     with Display(settings, [job], plan.steps_per_epoch) as display:
         run_job(settings, job, out, display.update)
@@ -163,14 +171,20 @@ def figures(
         print(f"figure {number} not drawn: {why}")
 
 
+def move_aside(folder):
+    aside = folder.move_aside()
+    if aside:
+        print(f"moved {folder.path} to {aside}")
+
+
 def main():
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    raise_when_signalled()
     try:
         app()
-    except SystemExit as ended:
-        if ended.code == INTERRUPTED:  # typer's, after Ctrl-C
-            print("interrupted; the same command goes on from the last epochs", file=sys.stderr)
-        raise
+    except Stopped as stopped:
+        again = shlex.join(argument for argument in sys.argv if argument != "--fresh")
+        print(f"stopped ({stopped}); to go on: python {again}", file=sys.stderr)
+        sys.exit(stopped.exit_code)
     except JobError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(FAULT)

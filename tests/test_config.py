@@ -55,6 +55,9 @@ def test_celeba128_is_the_papers_experiment():
         "learning_rate_decay": 0.02,
         "r1_weight": 10.0,
         "encoder_weight": 1.0,
+        "checkpoint_every": "10 minutes",
+        "keep_checkpoints": 2,
+        "deterministic": "auto",
     }
     assert config.evaluate.model_dump() == {
         "every": 1,
@@ -120,6 +123,8 @@ def test_run_names():
         ("data.resolution=32", "model.synthesis_channels: resolution 32 takes 3 values"),
         ("data.source=ftp://x", "data.source: use digits, folder:PATH, zip:PATH, celeba:PATH"),
         ("experiment.runs=[normal_dsl_d]", "experiment.runs.0: use normal_dls_dg, normal_dls_d"),
+        ("data.crop=center", "data.crop: is for image files, not digits. Received: center"),
+        ("train.checkpoint_every=often", "train.checkpoint_every: String should match pattern"),
         ("experiment.runs=[]", "experiment.runs: List should have at least 1 item"),
         ("experiment.seeds=[1, 1]", "experiment.seeds: each value may appear once"),
         ("experiment.name=../elsewhere", "experiment.name: String should match pattern"),

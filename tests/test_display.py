@@ -37,7 +37,7 @@ def test_one_bar_for_the_experiment_and_one_for_each_run_in_80_columns(make_conf
 
 def test_epochs_of_an_earlier_start_do_not_count(make_config, jobs):
     RunFolder(jobs[0].folder).create()
-    RunFolder(jobs[0].folder).append({"epoch": 1})
+    RunFolder(jobs[0].folder).metrics_path.write_text('{"epoch": 1}\n')
     with Display(make_config(), jobs, 100) as display:
         assert display.bars.tasks[0].total == 300
         display.update(Report(jobs[0], 2, 30, {}))

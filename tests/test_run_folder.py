@@ -1,12 +1,18 @@
 """What is kept in the folder of a run."""
 
-import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import yaml
 
 from config import UserError
 from train.run_folder import RunFolder
+
+ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture
@@ -16,26 +22,117 @@ def folder(tmp_path):
     return folder
 
 
-def test_an_epoch_has_one_row_however_often_it_is_trained(folder):
+def test_rows_are_appended_and_read_again(folder, make_config):
     assert folder.rows() == []
+    folder.write_config(make_config(), "normal_dls_d", 0, "cpu")
     folder.append({"epoch": 1, "fid": 3.0})
     folder.append({"epoch": 2, "fid": None})
-    folder.append({"epoch": 1, "fid": 4.0})
     assert folder.rows() == [{"epoch": 1, "fid": 3.0}, {"epoch": 2, "fid": None}]
-    assert [json.loads(line)["epoch"] for line in folder.metrics_path.open()] == [1, 2]
+    assert [folder.has_row(epoch) for epoch in (1, 2, 3)] == [True, True, False]
+    assert folder.epochs_done() == 2
+    assert folder.is_best({"fid": 2.9})
+    assert not folder.is_best({"fid": 3.1})
+    assert not folder.is_best({"epoch": 3})
 
 
-def test_a_run_is_complete_with_the_row_and_the_checkpoint_of_its_last_epoch(folder):
-    folder.checkpoints.mkdir()
-    assert not folder.is_complete(2)
+def test_a_half_written_last_row_does_not_count_and_makes_way(folder, make_config):
+    folder.write_config(make_config(), "normal_dls_d", 0, "cpu")
+    folder.append({"epoch": 1, "fid": 3.0})
+    folder.append({"epoch": 2, "fid": 2.0})
+    whole = folder.metrics_path.read_bytes()
+    for size in range(whole.index(b"\n") + 1, len(whole)):
+        folder.metrics_path.write_bytes(whole[:size])
+        assert folder.epochs_done() == 1
+        folder.append({"epoch": 2, "fid": 2.0})
+        assert folder.metrics_path.read_bytes() == whole
+
+
+def test_a_damaged_row_is_named(folder):
+    folder.metrics_path.write_text('{"epoch": 1}\n{"epo\n{"epoch": 3}\n')
+    with pytest.raises(UserError, match=r"metrics\.jsonl line 2: damaged"):
+        folder.rows()
+
+
+def test_a_removed_folder_is_told_and_not_made_again(folder, make_config):
+    folder.write_config(make_config(), "normal_dls_d", 0, "cpu")
+    shutil.rmtree(folder.path)
+    with pytest.raises(UserError, match="the run folder was removed"):
+        folder.append({"epoch": 1})
+    assert not folder.path.exists()
+
+
+def test_the_lock_names_its_holder_and_ends_with_it(folder):
+    hold = (
+        "import sys, time; from train.run_folder import RunFolder\n"
+        "with RunFolder(sys.argv[1]).locked(): print('held', flush=True); time.sleep(60)"
+    )
+    holder = subprocess.Popen(
+        [sys.executable, "-c", hold, folder.path], stdout=subprocess.PIPE, cwd=ROOT
+    )
+    assert holder.stdout.readline() == b"held\n"
+    with pytest.raises(UserError, match=rf"is in use by process {holder.pid} on .*, since"):
+        folder.locked().__enter__()
+    holder.kill()
+    holder.wait()
+    with folder.locked():
+        assert f"process {os.getpid()} on" in (folder.path / "lock").read_text()
+
+
+def test_an_old_run_is_moved_aside_whole(folder, make_config):
+    assert folder.move_aside() is None
+    for number in (1, 2):
+        folder.create()
+        folder.write_config(make_config(), "normal_dls_d", 0, "cpu")
+        folder.append({"epoch": number})
+        aside = folder.move_aside()
+        assert aside.name == f"old_run_{number}"
+        assert RunFolder(aside).rows() == [{"epoch": number}]
+        assert not folder.path.exists()
+
+
+def test_what_may_change_is_applied_and_recorded(folder, make_config):
+    folder.write_config(make_config(), "normal_dls_d", 0, "cpu")
     folder.append({"epoch": 1})
-    folder.append({"epoch": 2})
-    (folder.checkpoints / "epoch-1.index").touch()
-    assert not folder.is_complete(2)
-    (folder.checkpoints / "epoch-2.index").touch()
-    assert folder.is_complete(2)
-    assert folder.is_complete(1)
-    assert not folder.is_complete(3)
+    changes = {"train.epochs": 9, "evaluate.every": 3, "train.checkpoint_every": "5 steps"}
+    for _ in range(2):
+        folder.write_config(make_config(**changes), "normal_dls_d", 0, "cpu")
+    config, run, seed = folder.read_config()
+    assert (config, run, seed) == (make_config(**changes), "normal_dls_d", 0)
+    recorded = yaml.safe_load(folder.config_path.read_text())["recorded"]
+    assert recorded["device"] == "cpu"
+    assert recorded["changes"] == [
+        "after epoch 1: train.epochs: 2, now 9; train.checkpoint_every: 10 minutes, now 5 steps; "
+        "evaluate.every: 1, now 3"
+    ]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"latent.dim": 7},
+        {
+            "data.resolution": 8,
+            "model.synthesis_channels": [4],
+            "model.discriminator_channels": [4],
+        },
+        {"data.flip": True},
+        {"train.learning_rate": 0.004},
+        {"train.deterministic": False},
+    ],
+)
+def test_what_may_not_change_is_refused(folder, make_config, change):
+    folder.write_config(make_config(), "normal_dls_d", 0, "cpu")
+    before = folder.config_path.read_bytes()
+    with pytest.raises(UserError, match=f"holds a run with other settings .*{next(iter(change))}"):
+        folder.write_config(make_config(**change), "normal_dls_d", 0, "cpu")
+    assert folder.config_path.read_bytes() == before
+
+
+@pytest.mark.parametrize("content", ["", "[1, 2]", "a: {", "data: {}"])
+def test_a_damaged_config_is_told(folder, content):
+    folder.config_path.write_text(content)
+    with pytest.raises(UserError, match=r"config\.yaml: damaged"):
+        folder.read_config()
 
 
 def test_the_resolved_config_is_kept_with_what_it_ran_on(folder, make_config):
@@ -47,20 +144,6 @@ def test_the_resolved_config_is_kept_with_what_it_ran_on(folder, make_config):
     assert (recorded["run"], recorded["seed"]) == ("normal_dls_d", 3)
     assert recorded["device"] == "some device"
     assert {"python", "tensorflow", "keras", "numpy", "scipy", "git_commit"} <= set(recorded)
-
-
-def test_another_config_is_refused_but_for_more_epochs_and_other_runs(folder, make_config):
-    folder.write_config(make_config(), "normal_dls_d", 0, "cpu")
-    more = {"train.epochs": 9, "experiment.runs": ["normal_dls_d"]}
-    folder.write_config(make_config(**more), "normal_dls_d", 0, "cpu")
-    with pytest.raises(
-        UserError,
-        match=r"\(train.batch_size: 4, now 8; latent.dim: 6, now 7\)|"
-        r"\(latent.dim: 6, now 7; train.batch_size: 4, now 8\)",
-    ):
-        folder.write_config(
-            make_config(**{"train.batch_size": 8, "latent.dim": 7}), "normal_dls_d", 0, "cpu"
-        )
 
 
 def test_a_folder_that_cannot_be_written(tmp_path):

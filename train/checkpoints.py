@@ -1,28 +1,91 @@
 """The state of a run on disk. See `Checkpoints`."""
 
+import warnings
+
 import tensorflow as tf
 
+from config import UserError
 from train.run_folder import CHECKPOINT_NAME
 
-KEPT = 2
+
+class Progress(tf.Module):
+    """How far a run is: what a checkpoint holds beside the state of the trainer.
+
+    `epoch` (from 1; 0 before the first), `step` within it, and over its steps so far the sum of
+    L_enc and the seconds.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.epoch = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self.step = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self.encoder_loss = tf.Variable(0.0, dtype=tf.float64, trainable=False)
+        self.seconds = tf.Variable(0.0, dtype=tf.float64, trainable=False)
+
+    def assign(self, epoch, step, encoder_loss=0.0, seconds=0.0):
+        self.epoch.assign(epoch)
+        self.step.assign(step)
+        self.encoder_loss.assign(encoder_loss)
+        self.seconds.assign(seconds)
 
 
 class Checkpoints:
-    """TensorFlow's checkpoints of a `train.step.Trainer` in its run folder, the last two."""
+    """TensorFlow's checkpoints of a `train.step.Trainer` in its run folder, named by step.
 
-    def __init__(self, trainer, folder):
-        self._epoch = tf.Variable(0, dtype=tf.int64, trainable=False)
-        self._checkpoint = tf.train.Checkpoint(epoch=self._epoch, **trainer.state())
-        self._manager = tf.train.CheckpointManager(
-            self._checkpoint, str(folder.checkpoints), KEPT, checkpoint_name=CHECKPOINT_NAME
+    The last `kept` are kept, and the best by FID in a folder of its own.
+    """
+
+    def __init__(self, trainer, folder, kept=2):
+        self.folder = folder
+        self.progress = Progress()
+        self._checkpoint = tf.train.Checkpoint(progress=self.progress, **trainer.state())
+        self._manager = self._manage(folder.checkpoints, kept)
+        self._best = self._manage(folder.best, 1)
+
+    def _manage(self, path, kept):
+        return tf.train.CheckpointManager(
+            self._checkpoint, str(path), kept, checkpoint_name=CHECKPOINT_NAME
         )
 
-    def restore(self):
-        """Bring the trainer to the newest state; returns its epoch, 0 if there is none."""
-        if self._manager.latest_checkpoint:
-            self._checkpoint.restore(self._manager.latest_checkpoint).assert_consumed()
-        return int(self._epoch)
+    def restore(self, steps=None):
+        """Bring the trainer to the newest state that can be read: its step, None if there is none.
 
-    def save(self, epoch):
-        self._epoch.assign(epoch)
-        self._manager.save(checkpoint_number=epoch)
+        A checkpoint that cannot be read is left out with a warning. With `steps` only those of
+        these steps count, the best one included. Raises UserError if all are damaged, or gone while
+        metrics are there.
+        """
+        found = self.folder.saved_steps()
+        if steps is not None:
+            found = self.folder.saved_steps(best=True) | found
+            found = {step: path for step, path in found.items() if step in steps}
+        for step in sorted(found, reverse=True):
+            try:
+                self._checkpoint.restore(str(found[step])).assert_consumed()
+                return step
+            except Exception as error:  # TensorFlow raises a class for each kind of damage
+                why = str(error).strip().splitlines()[0]
+                warnings.warn(f"{found[step]} cannot be read: {why}", stacklevel=2)
+        if found or (steps is None and self.folder.rows()):
+            raise UserError(
+                f"{self.folder.checkpoints}: no checkpoint that can be read; --fresh starts over, "
+                "after moving the run aside"
+            )
+        return None
+
+    def save(self, step):
+        """Save the state after so many steps in all. Raises UserError."""
+        self._save(self._manager, step)
+
+    def save_best(self, step):
+        """Save it as the best so far too."""
+        self._save(self._best, step)
+
+    def _save(self, manager, step):
+        self.folder.require_present()
+        try:
+            manager.save(checkpoint_number=step)
+        except (tf.errors.OpError, OSError) as error:
+            why = str(error).strip().splitlines()[0]
+            raise UserError(
+                f"{manager.directory}: cannot save a checkpoint: {why}; those before are kept"
+            ) from error

@@ -29,12 +29,17 @@ def _standard_error_to(path):
         os.close(target)
 
 
-def set_up_device(tf, threads=None):
-    """Limit the cores to use; returns the device in words."""
+def set_up_device(tf, deterministic="auto", threads=None):
+    """Limit the cores to use; returns the device in words.
+
+    With `deterministic`, by default on CPUs, TensorFlow computes the same bits every time.
+    """
+    gpus = tf.config.list_physical_devices("GPU")
+    if deterministic is True or (deterministic == "auto" and not gpus):
+        tf.config.experimental.enable_op_determinism()
     if threads:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(threads)
-    gpus = tf.config.list_physical_devices("GPU")
     if not gpus:
         return f"CPU, {threads or os.cpu_count()} of {os.cpu_count()} cores"
     return tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU")

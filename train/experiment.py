@@ -1,9 +1,12 @@
 """The runs of an experiment, side by side in processes of their own. See `run_experiment`."""
 
+import contextlib
 import multiprocessing
 import os
 import queue
 import signal
+import sys
+import threading
 import time
 import traceback
 from collections import deque
@@ -14,6 +17,7 @@ from typing import Any, NamedTuple
 from config import UserError
 from train.device import import_tensorflow, set_up_device
 from train.run_folder import RunFolder
+from train.signals import Stopped, raise_when_signalled
 
 _WAIT_SECONDS = 0.5
 _PROCESSES = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
@@ -97,20 +101,29 @@ def run_job(config, job, out, report, threads=None):
     `threads` is how many cores to use, by default all. Raises UserError.
     """
     tf = import_tensorflow()
-    device = set_up_device(tf, threads)
+    device = set_up_device(tf, config.train.deterministic, threads)
     from data import open_images
     from train.loop import train_run
-
-    folder = RunFolder(job.folder)
-    folder.create()
-    folder.write_config(config, job.run, job.seed, device)
-    trainer, evaluator = _open_run(config, job.run, job.seed, out)
 
     def report_progress(epoch, step, row):
         report(Report(job, epoch, step, row))
 
-    train_images = open_images(config.data, "train")
-    train_run(config, trainer, train_images, evaluator, folder, job.seed, report_progress)
+    folder = RunFolder(job.folder)
+    folder.create()
+    with folder.locked(), _told_when_memory_ends(tf):
+        folder.write_config(config, job.run, job.seed, device)
+        trainer, evaluator = _open_run(config, job.run, job.seed, out)
+        train_images = open_images(config.data, "train")
+        train_run(config, trainer, train_images, evaluator, folder, job.seed, report_progress)
+
+
+@contextlib.contextmanager
+def _told_when_memory_ends(tf):
+    try:
+        yield
+    except (tf.errors.ResourceExhaustedError, MemoryError) as error:
+        why = str(error).strip().splitlines()[0]
+        raise UserError(f"out of memory; try smaller batches, or fewer --jobs ({why})") from error
 
 
 def evaluate_run(path):
@@ -126,10 +139,12 @@ def evaluate_run(path):
     is_in_place = folder.path.parent.name == run  # out / experiment / run / seed
     out = folder.path.parents[2] if is_in_place else folder.path
     trainer, evaluator = _open_run(config, run, seed, out)
-    epoch = Checkpoints(trainer, folder).restore()
-    recorded = {row["epoch"]: row for row in folder.evaluated_rows()}.get(epoch)
-    if recorded is None:
-        raise UserError(f"{path}: no metrics of epoch {epoch}, that of the newest checkpoint")
+    rows = {row["step"]: row for row in folder.evaluated_rows()}
+    step = Checkpoints(trainer, folder).restore(rows)
+    if step is None:
+        raise UserError(f"{path}: no checkpoint of an epoch with metrics")
+    recorded = rows[step]
+    epoch = recorded["epoch"]
     row, per_image = evaluator.measure(epoch)
     return recorded, row | {"protocol": evaluator.protocol(epoch)}, per_image
 
@@ -151,7 +166,8 @@ def _open_run(config, run, seed, out):
 
 def prepare_apart(config, jobs, out):
     """`prepare` in a process of its own."""
-    with ProcessPoolExecutor(1, mp_context=_PROCESSES) as pool:
+    default = (signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it without a traceback
+    with ProcessPoolExecutor(1, _PROCESSES, signal.signal, default) as pool:
         return pool.submit(prepare, config, jobs, out).result()
 
 
@@ -186,11 +202,21 @@ def run_experiment(config, jobs, out, workers, report):
                 if process.exitcode:
                     raise JobError(f"{job} was killed (exit code {process.exitcode})")
     finally:
-        for process in running.values():
-            process.terminate()
-        for process in running.values():
-            process.join()
+        _end(running.values())
     return failures
+
+
+def _end(processes):
+    """Let them save a checkpoint; asked a second time, kill them."""
+    try:
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.join()
+    except Stopped:
+        for process in processes:
+            process.kill()
+        raise
 
 
 def _handle_messages(messages, report):
@@ -213,10 +239,21 @@ def _handle_messages(messages, report):
 
 def _work(config, job, out, messages, threads):
     """The main function of a job's process."""
+    raise_when_signalled()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends this
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         run_job(config, job, out, messages.put, threads)
+    except Stopped as stopped:
+        messages.cancel_join_thread()  # nobody may be there to listen
+        sys.exit(stopped.exit_code)
     except UserError as error:
         messages.put(UserError(f"{job}: {error}"))
     except Exception:  # an exception of TensorFlow may not survive the way to the parent
         messages.put(JobError(f"{job}:\n{traceback.format_exc()}"))
+
+
+def _end_with_parent():
+    """Ask this process to end when the one that began it is gone, killed perhaps."""
+    multiprocessing.parent_process().join()
+    os.kill(os.getpid(), signal.SIGTERM)

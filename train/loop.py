@@ -10,54 +10,123 @@ from config import UserError
 from data import shuffled_batches
 from evaluate.sheets import save_sheet
 from train.checkpoints import Checkpoints
+from train.monitor import Monitor, NotFiniteError
+from train.signals import deferred
 
 REPORT_SECONDS = 0.25
+_SECONDS_A_MINUTE = 60
 
 
 def train_run(config, trainer, train_images, evaluator, folder, seed, report):
     """Train to the last epoch, from the newest checkpoint if there is one.
 
-    After each epoch: metrics and image sheets (every `evaluate.every` epochs and at the end), one
-    row of metrics.jsonl, TensorBoard scalars, a checkpoint. `report(epoch, step, row)` is called a
-    few times a second with the steps done in this epoch, and with the epoch's row at its end.
+    After each epoch: a checkpoint, metrics and image sheets (every `evaluate.every` epochs and at
+    the end), TensorBoard scalars, one row of metrics.jsonl. An epoch is done when it has its row.
+    `report(epoch, step, row)` is called a few times a second with the steps done in this epoch,
+    and with the epoch's row at its end.
+
+    Raises UserError for data that cannot be read, a full disk or a loss that is not finite, and
+    `train.signals.Stopped` after a checkpoint when the process is asked to end.
     """
-    checkpoints = Checkpoints(trainer, folder)
-    done = checkpoints.restore()
+    checkpoints = Checkpoints(trainer, folder, config.train.keep_checkpoints)
+    checkpoints.restore()
+    progress = checkpoints.progress
     writer = tf.summary.create_file_writer(str(folder.tensorboard))
-    for epoch in range(done + 1, config.train.epochs + 1):
+    for epoch in range(max(1, int(progress.epoch)), config.train.epochs + 1):
+        if epoch > progress.epoch:
+            progress.assign(epoch, 0)
         trainer.set_epoch(epoch - 1)
-        batches = shuffled_batches(config, train_images, seed, epoch)
-        row = _train_epoch(trainer, batches, epoch, report)
+        row = _train_epoch(config, trainer, train_images, checkpoints, seed, report)
+        if folder.has_row(epoch):
+            continue
         row |= _evaluate_epoch(config, evaluator, epoch, folder)
         row["protocol"] = evaluator.protocol(epoch)
-        folder.append(row)
+        if folder.is_best(row):
+            checkpoints.save_best(row["step"])
         _write_scalars(writer, row)
-        checkpoints.save(epoch)
-        report(epoch, len(batches), row)
+        folder.append(row)
+        report(epoch, row["step"] // epoch, row)
 
 
-def _train_epoch(trainer, batches, epoch, report):
-    """One pass over the training images; the first entries of the epoch's row."""
-    start = reported = time.perf_counter()
-    encoder_losses = []
-    for step, real_images in enumerate(batches, start=1):
-        encoder_losses.append(trainer.train_step(real_images)["encoder_loss"])
-        if time.perf_counter() - reported > REPORT_SECONDS:
-            reported = time.perf_counter()
-            report(epoch, step, {"encoder_loss": float(encoder_losses[-1])})
-    encoder_loss = float(tf.reduce_mean(encoder_losses))
-    _require_finite(epoch, "L_enc", encoder_loss)
-    seconds = time.perf_counter() - start
-    steps, images = len(batches), len(batches) * batches.batch_size
+def _train_epoch(config, trainer, train_images, checkpoints, seed, report):
+    """What is left of the epoch; returns the first entries of its row.
+
+    The sum of L_enc and the seconds of steps that are in a checkpoint come from there.
+    """
+    progress = checkpoints.progress
+    epoch, done = int(progress.epoch), int(progress.step)
+    batches = shuffled_batches(config, train_images, seed, epoch, start=done)
+    steps = done + len(batches)
+    clock = _Clock(config.train.checkpoint_every, float(progress.seconds))
+    losses, monitor = float(progress.encoder_loss), Monitor()
+
+    def look():
+        """The sum of L_enc so far, in the order of the steps."""
+        return sum((row["encoder_loss"] for row in _look(monitor, checkpoints.folder)), losses)
+
+    with deferred() as noted:
+        for step, real_images in enumerate(batches, start=done + 1):
+            statistics = trainer.train_step(real_images)
+            if monitor.add((epoch - 1) * steps + step, statistics):
+                losses = look()
+            if clock.is_report_due():
+                report(epoch, step, {"encoder_loss": float(statistics["encoder_loss"])})
+            if noted.signal or step == steps or clock.is_checkpoint_due(step):
+                losses = look()
+                progress.assign(epoch, step, losses, clock.seconds())
+                checkpoints.save((epoch - 1) * steps + step)
+                noted.raise_if_any()
+    noted.raise_if_any()
+    images = steps * config.train.batch_size
     return {
         "epoch": epoch,
         "step": epoch * steps,
         "images_seen": epoch * images,
-        "encoder_loss": encoder_loss,
+        "encoder_loss": losses / steps,
         "learning_rate": trainer.learning_rate,
-        "images_per_second": images / seconds,
-        "seconds_train": seconds,
+        "images_per_second": images / clock.seconds(),
+        "seconds_train": clock.seconds(),
     }
+
+
+class _Clock:
+    """When to report, when to save; `checkpoint_every` is such as "10 minutes" or "500 steps"."""
+
+    def __init__(self, checkpoint_every, seconds_before):
+        self.start = self.reported = self.saved = time.perf_counter()
+        self.before = seconds_before
+        count, self.unit = checkpoint_every.split()
+        self.every = int(count)
+
+    def seconds(self):
+        return self.before + time.perf_counter() - self.start
+
+    def is_report_due(self):
+        now = time.perf_counter()
+        if now - self.reported < REPORT_SECONDS:
+            return False
+        self.reported = now
+        return True
+
+    def is_checkpoint_due(self, step):
+        if self.unit == "steps":
+            return step % self.every == 0
+        now = time.perf_counter()
+        if now - self.saved < self.every * _SECONDS_A_MINUTE:
+            return False
+        self.saved = now
+        return True
+
+
+def _look(monitor, folder):
+    try:
+        return monitor.look()
+    except NotFiniteError as error:
+        path = folder.write_divergence(error)
+        raise UserError(
+            f"training diverged: {error}; try a smaller train.learning_rate. The last steps are in "
+            f"{path}, the last good checkpoint is of step {max(folder.saved_steps(), default=0)}"
+        ) from error
 
 
 def _evaluate_epoch(config, evaluator, epoch, folder):
@@ -66,19 +135,15 @@ def _evaluate_epoch(config, evaluator, epoch, folder):
         return {}
     start = time.perf_counter()
     row, per_image = evaluator.measure(epoch)
-    _require_finite(epoch, "L_enc of fresh latents", row["fresh_encoder_loss"])
+    if not math.isfinite(row["fresh_encoder_loss"]):
+        raise UserError(
+            f"training diverged in epoch {epoch}: L_enc of fresh latents is "
+            f"{row['fresh_encoder_loss']}; try a smaller train.learning_rate"
+        )
     for name, sheet in evaluator.sheets().items():
         save_sheet(folder.images(epoch) / f"{name}.png", sheet)
     np.savez(folder.images(epoch) / "per_image.npz", **per_image)
     return row | {"seconds_evaluate": time.perf_counter() - start}
-
-
-def _require_finite(epoch, name, value):
-    if not math.isfinite(value):
-        raise UserError(
-            f"training diverged in epoch {epoch}: {name} is {value}; try a smaller "
-            "train.learning_rate. The checkpoint of the epoch before is kept"
-        )
 
 
 def _write_scalars(writer, row):

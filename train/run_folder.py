@@ -1,21 +1,33 @@
 """The folder of one run: its config, metrics and checkpoints. See `RunFolder`."""
 
+import contextlib
+import fcntl
 import importlib.metadata
 import json
+import math
+import os
 import platform
 import subprocess
+import time
 from pathlib import Path
 
 import yaml
 
 from config import RUN_NAMES, UserError, reason, validate
 from evaluate.files import write_whole
+from train.metrics_file import append_row, read_rows
 
-CHECKPOINT_NAME = "epoch"
+CHECKPOINT_NAME = "step"
 _PACKAGES = ("tensorflow", "keras", "numpy", "scipy")
-# A run may go on with more epochs, within another choice of runs, or with its caches elsewhere;
-# nothing else may change.
-_MAY_CHANGE = ("experiment", "train.epochs", "data.cache_folder")
+# What may differ when a run goes on: it does not change what is trained.
+_MAY_CHANGE = (
+    "experiment.",
+    "train.epochs",
+    "train.checkpoint_every",
+    "train.keep_checkpoints",
+    "evaluate.",
+    "data.cache_folder",
+)
 
 
 class RunFolder:
@@ -26,6 +38,7 @@ class RunFolder:
         self.config_path = self.path / "config.yaml"
         self.metrics_path = self.path / "metrics.jsonl"
         self.checkpoints = self.path / "checkpoints"
+        self.best = self.checkpoints / "best"
         self.tensorboard = self.path / "tensorboard"
 
     def create(self):
@@ -41,41 +54,90 @@ class RunFolder:
     def images(self, epoch):
         return self.path / "images" / f"epoch_{epoch:04d}"
 
+    @contextlib.contextmanager
+    def locked(self):
+        """Within, this process alone may write here. Raises UserError, naming the other one.
+
+        The lock is the operating system's, and ends with the process, however that ends.
+        """
+        with open(self.path / "lock", "a+", encoding="utf-8") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                file.seek(0)
+                raise UserError(f"{self.path} is in use by {file.read().strip()}") from error
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {platform.node()}, since {time.ctime()}\n")
+            file.flush()
+            yield
+
+    def move_aside(self):
+        """Rename the folder, if it holds a run; returns the new path, or None."""
+        if not self.config_path.exists():
+            return None
+        taken = len(list(self.path.parent.glob(f"old_{self.path.name}_*")))
+        aside = self.path.with_name(f"old_{self.path.name}_{taken + 1}")
+        with self.locked():
+            self.path.rename(aside)
+        return aside
+
+    def require_present(self):
+        """Raise UserError if somebody removed the folder."""
+        if not self.config_path.exists():
+            raise UserError(f"{self.path}: the run folder was removed while the run was going on")
+
+    def saved_steps(self, best=False):
+        """{step: path without ending} of its checkpoints, or of the best one."""
+        files = (self.best if best else self.checkpoints).glob(f"{CHECKPOINT_NAME}-*.index")
+        return {int(file.stem.rpartition("-")[2]): file.with_suffix("") for file in files}
+
     def rows(self):
         """The rows of metrics.jsonl, one an epoch; none if there is no such file yet."""
-        if not self.metrics_path.exists():
-            return []
-        lines = self.metrics_path.read_text(encoding="utf-8").splitlines()
-        return [json.loads(line) for line in lines]
+        return read_rows(self.metrics_path)
 
     def evaluated_rows(self):
         """The rows of epochs that were evaluated, see `evaluate.every`."""
         return [row for row in self.rows() if "fake_psnr" in row]
 
     def append(self, row):
-        """Add the row of an epoch, unless it is there already: a resumed run repeats none."""
-        if row["epoch"] in {old["epoch"] for old in self.rows()}:
-            return
-        with open(self.metrics_path, "a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
+        """Add the row of an epoch. Raises UserError if the folder was removed."""
+        self.require_present()
+        append_row(self.metrics_path, row)
+
+    def has_row(self, epoch):
+        return epoch in {row["epoch"] for row in self.rows()}
+
+    def is_best(self, row):
+        """Whether the FID of a new row is lower than all before."""
+        before = [old["fid"] for old in self.rows() if old.get("fid") is not None]
+        return row.get("fid") is not None and row["fid"] < min(before, default=math.inf)
 
     def epochs_done(self):
         """The last epoch that has a row; 0 if there is none."""
         return max((row["epoch"] for row in self.rows()), default=0)
 
-    def is_complete(self, epochs):
-        """Whether the last epoch has its row and its checkpoint, which is written after the row."""
-        last = max(epochs, self.epochs_done())
-        return (
-            self.epochs_done() == last
-            and (self.checkpoints / f"{CHECKPOINT_NAME}-{last}.index").exists()
-        )
+    def write_divergence(self, error):
+        """Write divergence.json about a `train.monitor.NotFiniteError`; returns its path."""
+        report = {
+            "quantity": error.name,
+            "step": error.step,
+            "last_good_checkpoint": max(self.saved_steps(), default=None),
+            "last_steps": [
+                {name: value if math.isfinite(value) else str(value) for name, value in row.items()}
+                for row in error.steps
+            ],
+        }
+        path = self.path / "divergence.json"
+        text = json.dumps(report, indent=1)
+        write_whole(path, lambda unfinished: unfinished.write_text(text, encoding="utf-8"))
+        return path
 
     def check_config(self, config):
         """Raise UserError, naming the differences, if a run with other settings was begun here."""
         if not self.config_path.exists():
             return
-        differences = _differences(self.read_config()[0].model_dump(), config.model_dump())
+        before = self._read_config()[0].model_dump()
+        differences = _differences(before, config.model_dump(), leave_out=_MAY_CHANGE)
         if differences:
             raise UserError(
                 f"{self.path} holds a run with other settings ({'; '.join(differences)}); "
@@ -84,27 +146,40 @@ class RunFolder:
 
     def read_config(self):
         """(config, run name, seed) of the run. Raises UserError if the folder holds none."""
-        if not self.config_path.exists():
-            raise UserError(f"{self.path}: no run here (there is no config.yaml)")
-        values = yaml.safe_load(self.config_path.read_text(encoding="utf-8"))
-        recorded = values.pop("recorded", None) if isinstance(values, dict) else None
-        if not recorded:
-            raise UserError(f"{self.config_path}: damaged; it does not say of which run it is")
-        return validate(values, self.config_path), recorded["run"], recorded["seed"]
+        config, recorded = self._read_config()
+        return config, recorded["run"], recorded["seed"]
 
     def write_config(self, config, run, seed, device):
-        """Write config.yaml, once: the resolved config and, as `recorded`, what it was begun with.
+        """Write config.yaml: the resolved config and, as `recorded`, what it was begun with.
 
-        Raises UserError if a run with other settings was begun here.
+        A run that goes on with what may change gets the new values, and a line of them under
+        `recorded.changes`. Raises UserError if a run with other settings was begun here.
         """
         self.check_config(config)
-        if self.config_path.exists():
-            return
-        recorded = {"run": run, "seed": seed, "device": device, "git_commit": _git_commit()}
-        recorded["python"] = platform.python_version()
-        recorded |= {package: importlib.metadata.version(package) for package in _PACKAGES}
+        if not self.config_path.exists():
+            recorded = {"run": run, "seed": seed, "device": device, "git_commit": _git_commit()}
+            recorded["python"] = platform.python_version()
+            recorded |= {package: importlib.metadata.version(package) for package in _PACKAGES}
+        else:
+            before, recorded = self._read_config()
+            changes = _differences(before.model_dump(), config.model_dump())
+            if not changes:
+                return
+            entry = f"after epoch {self.epochs_done()}: {'; '.join(changes)}"
+            recorded["changes"] = [*recorded.get("changes", []), entry]
         text = yaml.safe_dump(config.model_dump() | {"recorded": recorded}, sort_keys=False)
         write_whole(self.config_path, lambda path: path.write_text(text, encoding="utf-8"))
+
+    def _read_config(self):
+        """(config, what is recorded of its beginning)."""
+        if not self.config_path.exists():
+            raise UserError(f"{self.path}: no run here (there is no config.yaml)")
+        try:
+            values = yaml.safe_load(self.config_path.read_text(encoding="utf-8"))
+            recorded = values.pop("recorded")
+        except (yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError) as error:
+            raise UserError(f"{self.config_path}: damaged; it is not that of a run") from error
+        return validate(values, self.config_path), recorded
 
 
 def read_runs(experiment_folder):
@@ -123,12 +198,12 @@ def read_runs(experiment_folder):
     return runs
 
 
-def _differences(before, now):
+def _differences(before, now, leave_out=()):
     before, now = _flatten(before), _flatten(now)
     return [
         f"{key}: {before.get(key)}, now {value}"
         for key, value in now.items()
-        if before.get(key) != value and not key.startswith(_MAY_CHANGE)
+        if before.get(key) != value and not key.startswith(leave_out)
     ]
 
 

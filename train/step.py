@@ -83,7 +83,8 @@ class Trainer:
         """One step of Algorithm 1: all networks are updated from one forward pass.
 
         `real_images` (batch, height, width, 3) in [-1, 1]; `latents` (batch, d_z), unscaled, drawn
-        from the prior if None. Returns a dict of scalar tensors, batch means of the losses.
+        from the prior if None. Returns a dict of scalar tensors: batch means of the losses, norms
+        of the gradients of each network, the mean of the newest row of the variance window.
         """
         settings, networks = self.settings, self.networks
         x = tf.convert_to_tensor(real_images)  # line 2
@@ -105,20 +106,26 @@ class Trainer:
             # As the authors' code does: gradients of the sum over the batch, not the mean.
             d_total, g_total = tf.reduce_sum(d_loss), tf.reduce_sum(g_loss)
 
-        self._update(tape, g_total, d_total)
+        gradient_norms = self._update(tape, g_total, d_total)
         self.variance_window.assign(update_window(self.variance_window, recovered))  # line 9
         return {
             "encoder_loss": tf.reduce_mean(l_enc),
             "discriminator_loss": tf.reduce_mean(d_loss),
             "generator_loss": tf.reduce_mean(g_loss),
             "r1_penalty": tf.reduce_mean(r1),
-        }
+            "recovered_variance": tf.reduce_mean(self.variance_window[-1]),
+        } | gradient_norms
 
     def _update(self, tape, g_total, d_total):
-        """All gradients first, then three Adam steps: no update precedes another's gradient."""
+        """All gradients first, then three Adam steps: no update precedes another's gradient.
+
+        Returns the gradients' norms.
+        """
         mapper, synthesis, discriminator = (n.trainable_variables for n in self.networks)
         g_gradients = tape.gradient(g_total, mapper + synthesis)
         d_gradients = tape.gradient(d_total, discriminator)
         split = (g_gradients[: len(mapper)], g_gradients[len(mapper) :], d_gradients)
         for optimizer, gradients in zip(self.optimizers, split, strict=True):
             optimizer.apply(gradients)
+        names = (f"{name}_gradient_norm" for name in self.networks._fields)
+        return dict(zip(names, map(tf.linalg.global_norm, split), strict=True))

@@ -1,0 +1,242 @@
+"""An interrupted run ends as an uninterrupted one; what goes wrong leaves the rest intact."""
+
+import json
+import multiprocessing
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from config import Config, UserError
+from evaluate.evaluator import Evaluator
+from tests.conftest import SMALLEST, TINY, merge
+from tests.survival import final_state, same
+from train.experiment import Job, run_job
+from train.run_folder import RunFolder
+from train.signals import Stopped, deferred, raise_when_signalled
+
+ROOT = Path(__file__).parent.parent
+RUN = "normal_dls_dg"
+
+
+def config(**changes):
+    """The smallest config, 4 steps an epoch, 2 epochs, with some keys changed."""
+    return Config.model_validate(merge(TINY, SMALLEST | changes))
+
+
+def train(config, folder, report=lambda report: None):
+    run_job(config, Job(RUN, 0, folder), folder / "out", report)
+    return RunFolder(folder)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A run of two epochs, with a checkpoint of each: not to be changed."""
+    return train(config(), tmp_path_factory.mktemp("finished") / "run")
+
+
+@pytest.fixture
+def folder(finished, tmp_path):
+    """A copy of the finished run."""
+    return RunFolder(shutil.copytree(finished.path, tmp_path / "run"))
+
+
+@pytest.fixture
+def half(folder):
+    """The run as it was after its first epoch."""
+    for file in folder.checkpoints.glob("step-8.*"):
+        file.unlink()
+    rows = folder.metrics_path.read_bytes()
+    folder.metrics_path.write_bytes(rows[: rows.index(b"\n") + 1])
+    return folder
+
+
+def test_evaluating_less_often_and_saving_more_often_does_not_change_the_training(
+    finished, tmp_path
+):
+    changes = {"evaluate.every": 2, "train.checkpoint_every": "1 steps"}
+    other = train(config(**changes), tmp_path / "other")
+    (arrays, rows), (others, other_rows) = final_state(finished.path), final_state(other.path)
+    assert all(np.array_equal(arrays[name], others[name]) for name in arrays)
+    assert [row["encoder_loss"] for row in rows] == [row["encoder_loss"] for row in other_rows]
+    assert "fake_psnr" not in other_rows[0]
+    assert rows[1] == other_rows[1]
+    assert (sorted(finished.saved_steps()), sorted(other.saved_steps())) == ([4, 8], [7, 8])
+
+
+def flip_a_byte(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("damage", ["data", "index", "truncated", "list"])
+def test_a_damaged_newest_checkpoint_gives_way_to_the_one_before(finished, folder, damage):
+    newest = folder.saved_steps()[8]
+    if damage == "list":
+        (folder.checkpoints / "checkpoint").write_text("no list of checkpoints")
+    elif damage == "truncated":
+        os.truncate(f"{newest}.data-00000-of-00001", 100)
+    else:
+        flip_a_byte(Path(f"{newest}.{'index' if damage == 'index' else 'data-00000-of-00001'}"))
+    rows = folder.metrics_path.read_bytes()
+    folder.metrics_path.write_bytes(rows[: rows.index(b"\n") + 1])
+    if damage == "list":
+        train(config(), folder.path)
+    else:
+        with pytest.warns(UserWarning, match=r"step-8 cannot be read"):
+            train(config(), folder.path)
+    assert same(final_state(folder.path), final_state(finished.path))
+
+
+def test_with_all_checkpoints_damaged_nothing_is_trained_over_the_metrics(folder):
+    rows = folder.metrics_path.read_bytes()
+    for path in folder.saved_steps().values():
+        flip_a_byte(Path(f"{path}.data-00000-of-00001"))
+    with (
+        pytest.warns(UserWarning, match="cannot be read"),
+        pytest.raises(UserError, match="no checkpoint that can be read; --fresh starts over"),
+    ):
+        train(config(**{"train.epochs": 3}), folder.path)
+    shutil.rmtree(folder.checkpoints)
+    with pytest.raises(UserError, match="no checkpoint that can be read"):
+        train(config(**{"train.epochs": 3}), folder.path)
+    assert folder.metrics_path.read_bytes() == rows
+
+
+def test_the_last_checkpoints_and_the_best_one_are_kept(tmp_path, monkeypatch):
+    fids = {1: 5.0, 2: 3.0, 3: 4.0, 4: 6.0}
+    original = Evaluator.measure
+
+    def measure(self, epoch):
+        row, per_image = original(self, epoch)
+        return row | {"fid": fids[epoch]}, per_image
+
+    monkeypatch.setattr(Evaluator, "measure", measure)
+    changes = {"train.epochs": 4, "train.keep_checkpoints": 1}
+    folder = train(config(**changes), tmp_path / "run")
+    assert list(folder.saved_steps()) == [16]
+    assert list(folder.saved_steps(best=True)) == [8]
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_before_anything_is_saved(half):
+    """Even where each step is saved."""
+    folder = half
+    values = yaml.safe_load(folder.config_path.read_text())
+    values["train"]["r1_weight"] = 1e38
+    folder.config_path.write_text(yaml.safe_dump(values))
+    broken = config(**{"train.r1_weight": 1e38, "train.checkpoint_every": "1 steps"})
+    rows = folder.metrics_path.read_bytes()
+    with pytest.raises(
+        UserError, match="training diverged: discriminator_loss is inf at step 5"
+    ) as told:
+        train(broken, folder.path)
+    assert folder.metrics_path.read_bytes() == rows
+    assert f"{folder.path}/divergence.json" in str(told.value)
+    report = json.loads((folder.path / "divergence.json").read_text())
+    assert (report["quantity"], report["step"]) == ("discriminator_loss", 5)
+    assert report["last_steps"][-1]["discriminator_loss"] == "inf"
+    assert np.isfinite(report["last_steps"][-1]["encoder_loss"])
+    assert report["last_good_checkpoint"] == max(folder.saved_steps()) == 4
+    arrays, _ = final_state(folder.path)
+    assert all(np.all(np.isfinite(array)) for array in arrays.values())
+
+
+def train_within(limits, config, folder, answers):
+    for kind, size in limits.items():
+        resource.setrlimit(kind, (size, resource.RLIM_INFINITY))
+    try:
+        run_job(config, Job(RUN, 0, folder), folder / "out", lambda report: None, 1)
+        answers.put("trained")
+    except UserError as error:
+        answers.put(str(error))
+
+
+def limited(limits, config, folder):
+    """The message of the UserError, if any, of a training with such limits of the system."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.survival"])
+    answers = context.Queue()
+    process = context.Process(target=train_within, args=(limits, config, folder, answers))
+    process.start()
+    answer = answers.get(timeout=120)
+    process.join()
+    return answer
+
+
+def test_a_full_disk_is_one_line_and_leaves_what_was_there(finished, half):
+    folder = half
+    expected = final_state(folder.path)
+    limits = {resource.RLIMIT_FSIZE: 20_000}  # a checkpoint is larger, all else smaller
+    message = limited(limits, config(), folder.path)
+    assert f"{folder.checkpoints}: cannot save a checkpoint:" in message
+    assert "File too large" in message
+    assert "\n" not in message
+    assert same(final_state(folder.path), expected)
+    train(config(), folder.path)
+    assert same(final_state(folder.path), final_state(finished.path))
+
+
+def test_a_removed_run_folder_is_one_line(tmp_path):
+    def remove(report):
+        if report.row.get("epoch") == 1:
+            shutil.rmtree(tmp_path / "run")
+
+    with pytest.raises(UserError, match="the run folder was removed while the run was going on"):
+        train(config(), tmp_path / "run", remove)
+    assert not (tmp_path / "run" / "metrics.jsonl").exists()
+
+
+def test_a_second_process_on_a_run_is_refused(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    folder.create()
+    with (
+        folder.locked(),
+        pytest.raises(UserError, match=f"is in use by process {os.getpid()} on"),
+    ):
+        train(config(), folder.path)
+    assert not folder.config_path.exists()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_saves_the_current_step_and_says_how_to_go_on(config_file, tmp_path, number, code):
+    many = {"train.epochs": 1, "data.train_size": 1400, "train.checkpoint_every": "2 steps"}
+    path = config_file(**SMALLEST | many)
+    arguments = ["main.py", "train", str(path), "--run", RUN, "--out", str(tmp_path / "a b")]
+    process = subprocess.Popen([sys.executable, *arguments], cwd=ROOT, stderr=subprocess.PIPE)
+    folder = RunFolder(tmp_path / "a b" / "tiny" / RUN / "seed_0")
+    while process.poll() is None and len(folder.saved_steps()) < 2:
+        time.sleep(0.01)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == code
+    shown = f"stopped ({number.name}); to go on: python main.py train {path} --run {RUN} --out "
+    assert shown + f"'{tmp_path / 'a b'}'\n" == errors.decode()
+    assert 0 < max(folder.saved_steps()) < 350
+    assert folder.rows() == []
+
+
+def test_the_first_signal_is_deferred_and_the_second_is_not():
+    handlers = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)}
+    raise_when_signalled()
+    try:
+        with deferred() as noted:
+            assert noted.signal is None
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert noted.signal == signal.SIGTERM
+            with pytest.raises(Stopped, match="SIGTERM"):
+                os.kill(os.getpid(), signal.SIGINT)
+        with pytest.raises(Stopped, match="SIGINT") as stopped:
+            os.kill(os.getpid(), signal.SIGINT)
+        assert stopped.value.exit_code == 130
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
