@@ -146,6 +146,20 @@ def test_ctrl_c_says_how_to_go_on(config_file, command, monkeypatch):
     assert errors == f"stopped (SIGINT); to go on: python main.py reproduce {config_file()}\n"
 
 
+def test_fresh_moves_the_old_run_aside_and_starts_over(config_file, command, tmp_path):
+    path = config_file(**{"train.epochs": 1})
+    train = ("train", path, "--run", "normal_mse_d", "--out", tmp_path)
+    assert command(*train)[0] == 0
+    folder = tmp_path / "tiny" / "normal_mse_d" / "seed_0"
+    before = (folder / "metrics.jsonl").read_bytes()
+    code, output, _ = command(*train, "--fresh", "--set", "latent.dim=7")
+    aside = folder.with_name("old_seed_0_1")
+    assert code == 0
+    assert f"moved {folder} to {aside}" in output
+    assert (aside / "metrics.jsonl").read_bytes() == before
+    assert rows(folder)[0]["latent_entropy"] > rows(aside)[0]["latent_entropy"]  # of 7, not of 6
+
+
 def test_epochs_between_evaluations_have_rows_without_metrics(config_file, command, tmp_path):
     path = config_file(**{"evaluate.every": 2, "train.epochs": 3})
     assert command("train", path, "--run", "normal_mse_d", "--out", tmp_path)[0] == 0

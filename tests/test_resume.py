@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+import re
 import resource
 import shutil
 import signal
@@ -150,9 +151,11 @@ def test_a_loss_that_is_not_finite_stops_the_run_before_anything_is_saved(half):
     assert all(np.all(np.isfinite(array)) for array in arrays.values())
 
 
-def train_within(limits, config, folder, answers):
-    for kind, size in limits.items():
-        resource.setrlimit(kind, (size, resource.RLIM_INFINITY))
+def train_within(limit, size, config, folder, answers):
+    if limit == resource.RLIMIT_AS:  # beyond what TensorFlow takes at its start
+        status = Path("/proc/self/status").read_text()
+        size += int(re.search(r"VmSize:\s+(\d+)", status)[1]) * 1024
+    resource.setrlimit(limit, (size, resource.RLIM_INFINITY))
     try:
         run_job(config, Job(RUN, 0, folder), folder / "out", lambda report: None, 1)
         answers.put("trained")
@@ -160,23 +163,31 @@ def train_within(limits, config, folder, answers):
         answers.put(str(error))
 
 
-def limited(limits, config, folder):
-    """The message of the UserError, if any, of a training with such limits of the system."""
+def limited(limit, size, config, folder):
+    """The message of the UserError of a training under such a limit of the system."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.survival"])
     answers = context.Queue()
-    process = context.Process(target=train_within, args=(limits, config, folder, answers))
+    process = context.Process(target=train_within, args=(limit, size, config, folder, answers))
     process.start()
     answer = answers.get(timeout=120)
     process.join()
     return answer
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="macOS does not limit memory")
+def test_no_memory_left_is_one_line(tmp_path):
+    large = config(**{"model.style_units": 8192})  # 270 MB a layer
+    message = limited(resource.RLIMIT_AS, 700_000_000, large, tmp_path / "run")
+    assert message.startswith("out of memory; try smaller batches, or fewer --jobs (OOM when alloc")
+    assert "\n" not in message
+
+
 def test_a_full_disk_is_one_line_and_leaves_what_was_there(finished, half):
     folder = half
     expected = final_state(folder.path)
-    limits = {resource.RLIMIT_FSIZE: 20_000}  # a checkpoint is larger, all else smaller
-    message = limited(limits, config(), folder.path)
+    size = 20_000  # a checkpoint is larger, all else smaller
+    message = limited(resource.RLIMIT_FSIZE, size, config(), folder.path)
     assert f"{folder.checkpoints}: cannot save a checkpoint:" in message
     assert "File too large" in message
     assert "\n" not in message

@@ -5,6 +5,7 @@ import warnings
 import tensorflow as tf
 
 from config import UserError
+from train.device import first_line
 from train.run_folder import CHECKPOINT_NAME
 
 
@@ -63,8 +64,7 @@ class Checkpoints:
                 self._checkpoint.restore(str(found[step])).assert_consumed()
                 return step
             except Exception as error:  # TensorFlow raises a class for each kind of damage
-                why = str(error).strip().splitlines()[0]
-                warnings.warn(f"{found[step]} cannot be read: {why}", stacklevel=2)
+                warnings.warn(f"{found[step]} cannot be read: {first_line(error)}", stacklevel=2)
         if found or (steps is None and self.folder.rows()):
             raise UserError(
                 f"{self.folder.checkpoints}: no checkpoint that can be read; --fresh starts over, "
@@ -85,7 +85,7 @@ class Checkpoints:
         try:
             manager.save(checkpoint_number=step)
         except (tf.errors.OpError, OSError) as error:
-            why = str(error).strip().splitlines()[0]
             raise UserError(
-                f"{manager.directory}: cannot save a checkpoint: {why}; those before are kept"
+                f"{manager.directory}: cannot save a checkpoint: {first_line(error)}; those before "
+                "are kept"
             ) from error

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 
 
 def import_tensorflow():
@@ -43,3 +44,8 @@ def set_up_device(tf, deterministic="auto", threads=None):
     if not gpus:
         return f"CPU, {threads or os.cpu_count()} of {os.cpu_count()} cores"
     return tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU")
+
+
+def first_line(error):
+    """What TensorFlow says of an error, in one line, without the names of its nodes."""
+    return re.sub(r"\{\{.*?\}\}\s*", "", str(error).strip()).splitlines()[0]

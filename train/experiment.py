@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from config import UserError
-from train.device import import_tensorflow, set_up_device
+from train.device import first_line, import_tensorflow, set_up_device
 from train.run_folder import RunFolder
 from train.signals import Stopped, raise_when_signalled
 
@@ -122,8 +122,9 @@ def _told_when_memory_ends(tf):
     try:
         yield
     except (tf.errors.ResourceExhaustedError, MemoryError) as error:
-        why = str(error).strip().splitlines()[0]
-        raise UserError(f"out of memory; try smaller batches, or fewer --jobs ({why})") from error
+        raise UserError(
+            f"out of memory; try smaller batches, or fewer --jobs ({first_line(error)})"
+        ) from error
 
 
 def evaluate_run(path):

@@ -127,5 +127,9 @@ class Trainer:
         split = (g_gradients[: len(mapper)], g_gradients[len(mapper) :], d_gradients)
         for optimizer, gradients in zip(self.optimizers, split, strict=True):
             optimizer.apply(gradients)
+        return self.gradient_norms(split)
+
+    def gradient_norms(self, gradients):
+        """The norm of all gradients of each network, by name, to notice one that is not finite."""
         names = (f"{name}_gradient_norm" for name in self.networks._fields)
-        return dict(zip(names, map(tf.linalg.global_norm, split), strict=True))
+        return dict(zip(names, map(tf.linalg.global_norm, gradients), strict=True))
