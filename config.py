@@ -231,6 +231,12 @@ def reason(error):
     return (getattr(error, "strerror", None) or str(error)).lower()
 
 
+def in_one_line(error):
+    """A UserError or OSError for the user."""
+    where = getattr(error, "filename", None)
+    return f"{where}: {reason(error)}" if where else str(error)
+
+
 def _parse_yaml(text, where):
     try:
         return yaml.load(text, Loader=_Loader)

@@ -16,7 +16,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is impor
 
 import typer
 
-from config import Run, UserError, load, reason
+from config import Run, UserError, in_one_line, load
 from train.device import import_tensorflow
 from train.experiment import (
     Job,
@@ -191,9 +191,7 @@ def main():
     except (UserError, OSError) as error:
         if "--debug" in sys.argv:
             raise
-        where = getattr(error, "filename", None)
-        message = f"{where}: {reason(error)}" if where else str(error)
-        print(f"error: {message}", file=sys.stderr)
+        print(f"error: {in_one_line(error)}", file=sys.stderr)
         sys.exit(USER_ERROR)
 
 

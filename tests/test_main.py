@@ -136,6 +136,21 @@ def test_one_failing_run_does_not_stop_the_others(config_file, command, tmp_path
     assert (tmp_path / "tiny" / "figures" / "figure_04.png").exists()
 
 
+def test_a_preparation_that_is_killed_is_told(make_config, tmp_path, monkeypatch):
+    from train import experiment, processes
+
+    original = processes.start
+
+    def start_and_kill(*arguments):
+        process = original(*arguments)
+        process.kill()
+        return process
+
+    monkeypatch.setattr(processes, "start", start_and_kill)
+    with pytest.raises(experiment.JobError, match=r"the preparation was killed \(exit code -9\)"):
+        experiment.prepare_apart(make_config(), [], tmp_path)
+
+
 def test_ctrl_c_says_how_to_go_on(config_file, command, monkeypatch):
     def interrupt(*_):
         os.kill(os.getpid(), signal.SIGINT)

@@ -22,7 +22,8 @@ def runs(tmp_path):
         "fid": 12.34,
         "protocol": {"features": "some"},
     }
-    folder.append(last | {"intervals": {"fid": [11.34, 13.34]}})
+    with folder.locked():
+        folder.append(last | {"intervals": {"fid": [11.34, 13.34]}})
     return read_runs(tmp_path)
 
 

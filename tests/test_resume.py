@@ -128,6 +128,32 @@ def test_the_last_checkpoints_and_the_best_one_are_kept(tmp_path, monkeypatch):
     assert list(folder.saved_steps(best=True)) == [8]
 
 
+def test_what_a_kill_left_of_a_checkpoint_is_removed(half, finished):
+    """TensorFlow's list does not name it if the kill came between the two."""
+    known = (half.checkpoints / "checkpoint").read_bytes()
+    for file in finished.checkpoints.glob("step-8.*"):
+        shutil.copy(file, half.checkpoints / file.name.replace("step-8", "step-3"))
+    (half.checkpoints / "step-7_temp").mkdir()
+    (half.checkpoints / "checkpoint").write_bytes(known)
+    train(config(), half.path)
+    assert sorted(half.saved_steps()) == [4, 8]
+    assert not list(half.checkpoints.glob("*_temp"))
+    assert same(final_state(half.path), final_state(finished.path))
+
+
+def test_a_run_goes_on_with_the_cores_it_began_with(half, monkeypatch):
+    from train import experiment
+
+    values = yaml.safe_load(half.config_path.read_text())
+    assert values["recorded"]["threads"] == os.cpu_count()
+    values["recorded"]["threads"] = 7
+    half.config_path.write_text(yaml.safe_dump(values))
+    used = []
+    monkeypatch.setattr(experiment, "set_up_device", lambda *arguments: used.append(arguments[-1]))
+    run_job(config(), Job(RUN, 0, half.path), half.path / "out", lambda report: None, threads=1)
+    assert used == [7]
+
+
 def test_a_loss_that_is_not_finite_stops_the_run_before_anything_is_saved(half):
     """Even where each step is saved."""
     folder = half
@@ -201,7 +227,7 @@ def test_a_removed_run_folder_is_one_line(tmp_path):
         if report.row.get("epoch") == 1:
             shutil.rmtree(tmp_path / "run")
 
-    with pytest.raises(UserError, match="the run folder was removed while the run was going on"):
+    with pytest.raises(UserError, match="was removed or moved while the run was going on"):
         train(config(), tmp_path / "run", remove)
     assert not (tmp_path / "run" / "metrics.jsonl").exists()
 

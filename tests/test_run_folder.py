@@ -16,10 +16,18 @@ ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture
-def folder(tmp_path):
+def free(tmp_path):
+    """A run folder that nobody holds."""
     folder = RunFolder(tmp_path / "run")
     folder.create()
     return folder
+
+
+@pytest.fixture
+def folder(free):
+    """A run folder that this test holds."""
+    with free.locked():
+        yield free
 
 
 def test_rows_are_appended_and_read_again(folder, make_config):
@@ -30,9 +38,16 @@ def test_rows_are_appended_and_read_again(folder, make_config):
     assert folder.rows() == [{"epoch": 1, "fid": 3.0}, {"epoch": 2, "fid": None}]
     assert [folder.has_row(epoch) for epoch in (1, 2, 3)] == [True, True, False]
     assert folder.epochs_done() == 2
-    assert folder.is_best({"fid": 2.9})
-    assert not folder.is_best({"fid": 3.1})
-    assert not folder.is_best({"epoch": 3})
+
+
+def test_the_best_row_is_that_of_the_lowest_fid_made_in_the_same_way(folder):
+    digits, inception = ({"features": name, "seed": 1} for name in ("digits", "inception"))
+    folder.append({"epoch": 1, "fid": 3.0, "protocol": digits})
+    folder.append({"epoch": 2, "fid": None, "protocol": digits})
+    assert folder.is_best({"fid": 2.9, "protocol": digits | {"seed": 3}})
+    assert not folder.is_best({"fid": 3.1, "protocol": digits | {"seed": 3}})
+    assert not folder.is_best({"fid": None, "protocol": digits})
+    assert folder.is_best({"fid": 20.0, "protocol": inception})
 
 
 def test_a_half_written_last_row_does_not_count_and_makes_way(folder, make_config):
@@ -53,41 +68,55 @@ def test_a_damaged_row_is_named(folder):
         folder.rows()
 
 
-def test_a_removed_folder_is_told_and_not_made_again(folder, make_config):
-    folder.write_config(make_config(), "normal_dls_d", 0, "cpu")
+def test_a_removed_folder_is_told_and_not_made_again(folder):
     shutil.rmtree(folder.path)
-    with pytest.raises(UserError, match="the run folder was removed"):
+    with pytest.raises(UserError, match="was removed or moved while the run was going on"):
         folder.append({"epoch": 1})
     assert not folder.path.exists()
 
 
-def test_the_lock_names_its_holder_and_ends_with_it(folder):
+def test_the_folder_of_another_process_is_not_written_to(folder):
+    folder.path.rename(folder.path.with_name("elsewhere"))
+    other = RunFolder(folder.path)
+    other.create()
+    with other.locked():
+        with pytest.raises(UserError, match="was removed or moved"):
+            folder.append({"epoch": 7})
+        assert other.rows() == []
+
+
+def test_the_lock_names_its_holder_and_ends_with_it(free):
     hold = (
         "import sys, time; from train.run_folder import RunFolder\n"
         "with RunFolder(sys.argv[1]).locked(): print('held', flush=True); time.sleep(60)"
     )
     holder = subprocess.Popen(
-        [sys.executable, "-c", hold, folder.path], stdout=subprocess.PIPE, cwd=ROOT
+        [sys.executable, "-c", hold, free.path], stdout=subprocess.PIPE, cwd=ROOT
     )
     assert holder.stdout.readline() == b"held\n"
     with pytest.raises(UserError, match=rf"is in use by process {holder.pid} on .*, since"):
-        folder.locked().__enter__()
+        free.locked().__enter__()
     holder.kill()
     holder.wait()
-    with folder.locked():
-        assert f"process {os.getpid()} on" in (folder.path / "lock").read_text()
+    with free.locked():
+        assert f"process {os.getpid()} on" in (free.path / "lock").read_text()
 
 
-def test_an_old_run_is_moved_aside_whole(folder, make_config):
-    assert folder.move_aside() is None
+def test_an_old_run_is_moved_aside_whole(free, make_config):
+    assert free.move_aside() is None
     for number in (1, 2):
-        folder.create()
-        folder.write_config(make_config(), "normal_dls_d", 0, "cpu")
-        folder.append({"epoch": number})
-        aside = folder.move_aside()
+        free.create()
+        with free.locked():
+            free.write_config(make_config(), "normal_dls_d", 0, "cpu")
+            free.append({"epoch": number})
+        aside = free.move_aside()
         assert aside.name == f"old_run_{number}"
         assert RunFolder(aside).rows() == [{"epoch": number}]
-        assert not folder.path.exists()
+        assert not free.path.exists()
+    shutil.rmtree(aside.with_name("old_run_1"))
+    free.create()
+    free.write_config(make_config(), "normal_dls_d", 0, "cpu")
+    assert free.move_aside().name == "old_run_1"
 
 
 def test_what_may_change_is_applied_and_recorded(folder, make_config):
@@ -137,7 +166,9 @@ def test_a_damaged_config_is_told(folder, content):
 
 def test_the_resolved_config_is_kept_with_what_it_ran_on(folder, make_config):
     config = make_config()
-    folder.write_config(config, "normal_dls_d", 3, "some device")
+    assert folder.recorded_threads() is None
+    folder.write_config(config, "normal_dls_d", 3, "some device", threads=5)
+    assert folder.recorded_threads() == 5
     written = yaml.safe_load((folder.path / "config.yaml").read_text())
     recorded = written.pop("recorded")
     assert written == config.model_dump()

@@ -1,6 +1,8 @@
 """The state of a run on disk. See `Checkpoints`."""
 
+import shutil
 import warnings
+from pathlib import Path
 
 import tensorflow as tf
 
@@ -55,16 +57,16 @@ class Checkpoints:
         these steps count, the best one included. Raises UserError if all are damaged, or gone while
         metrics are there.
         """
-        found = self.folder.saved_steps()
+        found = [*self.folder.saved_steps().items()]
         if steps is not None:
-            found = self.folder.saved_steps(best=True) | found
-            found = {step: path for step, path in found.items() if step in steps}
-        for step in sorted(found, reverse=True):
+            found += self.folder.saved_steps(best=True).items()
+            found = [(step, path) for step, path in found if step in steps]
+        for step, path in sorted(found, reverse=True):
             try:
-                self._checkpoint.restore(str(found[step])).assert_consumed()
+                self._checkpoint.restore(str(path)).assert_consumed()
                 return step
             except Exception as error:  # TensorFlow raises a class for each kind of damage
-                warnings.warn(f"{found[step]} cannot be read: {first_line(error)}", stacklevel=2)
+                warnings.warn(f"{path} cannot be read: {first_line(error)}", stacklevel=2)
         if found or (steps is None and self.folder.rows()):
             raise UserError(
                 f"{self.folder.checkpoints}: no checkpoint that can be read; --fresh starts over, "
@@ -89,3 +91,13 @@ class Checkpoints:
                 f"{manager.directory}: cannot save a checkpoint: {first_line(error)}; those before "
                 "are kept"
             ) from error
+        self._remove_leftovers(manager)
+
+    def _remove_leftovers(self, manager):
+        """Of a process that was killed while it saved: TensorFlow does not know of them."""
+        known = {Path(path).name for path in manager.checkpoints}
+        for file in Path(manager.directory).glob(f"{CHECKPOINT_NAME}-*"):
+            if file.is_dir():
+                shutil.rmtree(file, ignore_errors=True)
+            elif file.name.partition(".")[0] not in known:
+                file.unlink(missing_ok=True)

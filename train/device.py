@@ -38,7 +38,7 @@ def set_up_device(tf, deterministic="auto", threads=None):
     gpus = tf.config.list_physical_devices("GPU")
     if deterministic is True or (deterministic == "auto" and not gpus):
         tf.config.experimental.enable_op_determinism()
-    if threads:
+    if threads and threads != os.cpu_count():
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(threads)
     if not gpus:

@@ -1,26 +1,21 @@
 """The runs of an experiment, side by side in processes of their own. See `run_experiment`."""
 
 import contextlib
-import multiprocessing
 import os
 import queue
-import signal
-import sys
-import threading
 import time
 import traceback
 from collections import deque
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from config import UserError
+from config import UserError, in_one_line
+from train import processes
 from train.device import first_line, import_tensorflow, set_up_device
 from train.run_folder import RunFolder
-from train.signals import Stopped, raise_when_signalled
+from train.signals import Stopped
 
 _WAIT_SECONDS = 0.5
-_PROCESSES = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
 
 
 class Job(NamedTuple):
@@ -98,9 +93,13 @@ def prepare(config, jobs, out):
 def run_job(config, job, out, report, threads=None):
     """Train one run, in this process, from where it stopped. `report` takes a `Report`.
 
-    `threads` is how many cores to use, by default all. Raises UserError.
+    `threads` is how many cores to use, by default all; a run that goes on uses as many as it began
+    with, which its last bits depend on. Raises UserError.
     """
     tf = import_tensorflow()
+    folder = RunFolder(job.folder)
+    folder.create()
+    threads = folder.recorded_threads() or threads or os.cpu_count()
     device = set_up_device(tf, config.train.deterministic, threads)
     from data import open_images
     from train.loop import train_run
@@ -108,10 +107,8 @@ def run_job(config, job, out, report, threads=None):
     def report_progress(epoch, step, row):
         report(Report(job, epoch, step, row))
 
-    folder = RunFolder(job.folder)
-    folder.create()
     with folder.locked(), _told_when_memory_ends(tf):
-        folder.write_config(config, job.run, job.seed, device)
+        folder.write_config(config, job.run, job.seed, device, threads)
         trainer, evaluator = _open_run(config, job.run, job.seed, out)
         train_images = open_images(config.data, "train")
         train_run(config, trainer, train_images, evaluator, folder, job.seed, report_progress)
@@ -166,10 +163,32 @@ def _open_run(config, run, seed, out):
 
 
 def prepare_apart(config, jobs, out):
-    """`prepare` in a process of its own."""
-    default = (signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it without a traceback
-    with ProcessPoolExecutor(1, _PROCESSES, signal.signal, default) as pool:
-        return pool.submit(prepare, config, jobs, out).result()
+    """`prepare` in a process of its own. Raises JobError too, if that is killed."""
+    answers = processes.Queue()
+    process = processes.start(_prepare_and_answer, config, jobs, out, answers)
+    answer = None
+    try:
+        while answer is None:
+            is_alive = process.is_alive()
+            with contextlib.suppress(queue.Empty):
+                answer = answers.get(timeout=_WAIT_SECONDS)
+            if answer is None and not is_alive:
+                raise JobError(f"the preparation was killed (exit code {process.exitcode})")
+    finally:
+        process.kill()
+        process.join()
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+def _prepare_and_answer(config, jobs, out, answers):
+    try:
+        answers.put(prepare(config, jobs, out))
+    except (UserError, OSError) as error:
+        answers.put(UserError(in_one_line(error)))
+    except Exception:
+        answers.put(JobError(f"preparation:\n{traceback.format_exc()}"))
 
 
 def default_workers(plan, jobs):
@@ -186,15 +205,13 @@ def run_experiment(config, jobs, out, workers, report):
     """
     workers = min(workers, len(jobs))
     threads = max(1, os.cpu_count() // workers)
-    messages = _PROCESSES.Queue()
+    messages = processes.Queue()
     waiting, running, failures = deque(jobs), {}, []
     try:
         while waiting or running:
             while waiting and len(running) < workers:
                 job = waiting.popleft()
-                arguments = (config, job, out, messages, threads)
-                running[job] = _PROCESSES.Process(target=_work, args=arguments, daemon=True)
-                running[job].start()
+                running[job] = processes.start(_work, config, job, out, messages, threads)
             ended = [job for job, process in running.items() if not process.is_alive()]
             failures += _handle_messages(messages, report)  # of those that ended, the last words
             for job in ended:
@@ -203,21 +220,8 @@ def run_experiment(config, jobs, out, workers, report):
                 if process.exitcode:
                     raise JobError(f"{job} was killed (exit code {process.exitcode})")
     finally:
-        _end(running.values())
+        processes.end(running.values())
     return failures
-
-
-def _end(processes):
-    """Let them save a checkpoint; asked a second time, kill them."""
-    try:
-        for process in processes:
-            process.terminate()
-        for process in processes:
-            process.join()
-    except Stopped:
-        for process in processes:
-            process.kill()
-        raise
 
 
 def _handle_messages(messages, report):
@@ -240,21 +244,12 @@ def _handle_messages(messages, report):
 
 def _work(config, job, out, messages, threads):
     """The main function of a job's process."""
-    raise_when_signalled()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends this
-    threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         run_job(config, job, out, messages.put, threads)
-    except Stopped as stopped:
+    except Stopped:
         messages.cancel_join_thread()  # nobody may be there to listen
-        sys.exit(stopped.exit_code)
-    except UserError as error:
-        messages.put(UserError(f"{job}: {error}"))
+        raise
+    except (UserError, OSError) as error:
+        messages.put(UserError(f"{job}: {in_one_line(error)}"))
     except Exception:  # an exception of TensorFlow may not survive the way to the parent
         messages.put(JobError(f"{job}:\n{traceback.format_exc()}"))
-
-
-def _end_with_parent():
-    """Ask this process to end when the one that began it is gone, killed perhaps."""
-    multiprocessing.parent_process().join()
-    os.kill(os.getpid(), signal.SIGTERM)

@@ -10,6 +10,7 @@ from config import UserError
 from data import shuffled_batches
 from evaluate.sheets import save_sheet
 from train.checkpoints import Checkpoints
+from train.device import first_line
 from train.monitor import Monitor, NotFiniteError
 from train.signals import deferred
 
@@ -43,7 +44,7 @@ def train_run(config, trainer, train_images, evaluator, folder, seed, report):
         row["protocol"] = evaluator.protocol(epoch)
         if folder.is_best(row):
             checkpoints.save_best(row["step"])
-        _write_scalars(writer, row)
+        _write_scalars(writer, row, folder.tensorboard)
         folder.append(row)
         report(epoch, row["step"] // epoch, row)
 
@@ -146,9 +147,12 @@ def _evaluate_epoch(config, evaluator, epoch, folder):
     return row | {"seconds_evaluate": time.perf_counter() - start}
 
 
-def _write_scalars(writer, row):
-    with writer.as_default(step=row["epoch"]):
-        for name, value in row.items():
-            if isinstance(value, (int, float)) and name != "epoch":
-                tf.summary.scalar(name, value)
-    writer.flush()
+def _write_scalars(writer, row, folder):
+    try:
+        with writer.as_default(step=row["epoch"]):
+            for name, value in row.items():
+                if isinstance(value, (int, float)) and name != "epoch":
+                    tf.summary.scalar(name, value)
+        writer.flush()
+    except tf.errors.OpError as error:  # a full disk is ResourceExhaustedError, as is no memory
+        raise UserError(f"{folder}: cannot be written: {first_line(error)}") from error

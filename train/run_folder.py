@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import importlib.metadata
+import itertools
 import json
 import math
 import os
@@ -39,6 +40,8 @@ class RunFolder:
         self.metrics_path = self.path / "metrics.jsonl"
         self.checkpoints = self.path / "checkpoints"
         self.best = self.checkpoints / "best"
+        self.lock_path = self.path / "lock"
+        self.lock_state = None
         self.tensorboard = self.path / "tensorboard"
 
     def create(self):
@@ -60,7 +63,7 @@ class RunFolder:
 
         The lock is the operating system's, and ends with the process, however that ends.
         """
-        with open(self.path / "lock", "a+", encoding="utf-8") as file:
+        with open(self.lock_path, "a+", encoding="utf-8") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
@@ -69,22 +72,29 @@ class RunFolder:
             file.truncate(0)
             file.write(f"process {os.getpid()} on {platform.node()}, since {time.ctime()}\n")
             file.flush()
+            self.lock_state = os.fstat(file.fileno())
+            self.require_present()  # not moved away in the meantime
             yield
+            self.lock_state = None
 
     def move_aside(self):
         """Rename the folder, if it holds a run; returns the new path, or None."""
         if not self.config_path.exists():
             return None
-        taken = len(list(self.path.parent.glob(f"old_{self.path.name}_*")))
-        aside = self.path.with_name(f"old_{self.path.name}_{taken + 1}")
+        names = (f"old_{self.path.name}_{number}" for number in itertools.count(1))
+        aside = next(path for path in map(self.path.with_name, names) if not path.exists())
         with self.locked():
             self.path.rename(aside)
         return aside
 
     def require_present(self):
-        """Raise UserError if somebody removed the folder."""
-        if not self.config_path.exists():
-            raise UserError(f"{self.path}: the run folder was removed while the run was going on")
+        """Raise UserError if the folder that this process locked is gone, or another."""
+        try:
+            is_ours = os.path.samestat(os.stat(self.lock_path), self.lock_state)
+        except FileNotFoundError:
+            is_ours = False
+        if not is_ours:
+            raise UserError(f"{self.path} was removed or moved while the run was going on")
 
     def saved_steps(self, best=False):
         """{step: path without ending} of its checkpoints, or of the best one."""
@@ -100,7 +110,7 @@ class RunFolder:
         return [row for row in self.rows() if "fake_psnr" in row]
 
     def append(self, row):
-        """Add the row of an epoch. Raises UserError if the folder was removed."""
+        """Add the row of an epoch, within `locked`. Raises UserError if the folder was removed."""
         self.require_present()
         append_row(self.metrics_path, row)
 
@@ -108,8 +118,12 @@ class RunFolder:
         return epoch in {row["epoch"] for row in self.rows()}
 
     def is_best(self, row):
-        """Whether the FID of a new row is lower than all before."""
-        before = [old["fid"] for old in self.rows() if old.get("fid") is not None]
+        """Whether the FID of a new row is lower than all before that were made in the same way."""
+        before = [
+            old["fid"]
+            for old in self.rows()
+            if old.get("fid") is not None and _way(old) == _way(row)
+        ]
         return row.get("fid") is not None and row["fid"] < min(before, default=math.inf)
 
     def epochs_done(self):
@@ -149,7 +163,11 @@ class RunFolder:
         config, recorded = self._read_config()
         return config, recorded["run"], recorded["seed"]
 
-    def write_config(self, config, run, seed, device):
+    def recorded_threads(self):
+        """How many cores the run began with; None if it did not begin."""
+        return self._read_config()[1].get("threads") if self.config_path.exists() else None
+
+    def write_config(self, config, run, seed, device, threads=None):
         """Write config.yaml: the resolved config and, as `recorded`, what it was begun with.
 
         A run that goes on with what may change gets the new values, and a line of them under
@@ -157,7 +175,8 @@ class RunFolder:
         """
         self.check_config(config)
         if not self.config_path.exists():
-            recorded = {"run": run, "seed": seed, "device": device, "git_commit": _git_commit()}
+            recorded = {"run": run, "seed": seed, "device": device, "threads": threads}
+            recorded["git_commit"] = _git_commit()
             recorded["python"] = platform.python_version()
             recorded |= {package: importlib.metadata.version(package) for package in _PACKAGES}
         else:
@@ -213,6 +232,11 @@ def _flatten(values, prefix=""):
         name = f"{prefix}{key}"
         flat |= _flatten(value, f"{name}.") if isinstance(value, dict) else {name: value}
     return flat
+
+
+def _way(row):
+    """How the metrics of a row were made, but for the seed, which every epoch has its own of."""
+    return {name: value for name, value in row["protocol"].items() if name != "seed"}
 
 
 def _git_commit():

@@ -1,0 +1,52 @@
+"""Processes beside the main one, which end when it does. See `start` and `end`."""
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+
+from train.signals import Stopped, raise_when_signalled
+
+_SPAWN = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
+Queue = _SPAWN.Queue
+
+
+def start(target, *arguments):
+    """Start a process: it ignores Ctrl-C, raises `Stopped` on SIGTERM, and ends with this one."""
+    process = _SPAWN.Process(target=_main, args=(target, *arguments), daemon=True)
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)  # which it inherits
+    try:
+        process.start()
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    return process
+
+
+def end(processes):
+    """Let them save a checkpoint and wait for that; asked a second time, kill them."""
+    try:
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.join()
+    except Stopped:
+        for process in processes:
+            process.kill()
+        raise
+
+
+def _main(target, *arguments):
+    raise_when_signalled()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends this
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        target(*arguments)
+    except Stopped as stopped:
+        sys.exit(stopped.exit_code)
+
+
+def _end_with_parent():
+    """Ask this process to end when the one that began it is gone, killed perhaps."""
+    multiprocessing.parent_process().join()
+    os.kill(os.getpid(), signal.SIGTERM)
