@@ -25,6 +25,12 @@ class BadImageError(Exception):
     """The bytes are no image, or cannot be read; the message is the reason, without the name."""
 
 
+def require_size(count):
+    """Raise BadImageError for a file of so many bytes that it would fill the memory."""
+    if count > MAX_BYTES:
+        raise BadImageError(f"larger than {MAX_BYTES >> 20} MiB")
+
+
 def to_decodable(content):
     """(bytes that TensorFlow decodes as documented above, (height, width)).
 
@@ -33,8 +39,7 @@ def to_decodable(content):
     """
     if not content:
         raise BadImageError("empty file")
-    if len(content) > MAX_BYTES:
-        raise BadImageError(f"larger than {MAX_BYTES >> 20} MiB")
+    require_size(len(content))
     try:
         image = Image.open(io.BytesIO(content), formats=FORMATS)
         if _is_plain(image):

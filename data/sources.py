@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from config import UserError, reason
-from data.images import EXTENSIONS, MAX_BYTES, BadImageError
+from data.images import EXTENSIONS, BadImageError, require_size
 
 _LOCAL_HEADER = struct.Struct("<26xHH")  # of a member of a zip file: sizes of its name and extra
 
@@ -47,8 +47,7 @@ class FolderSource:
             state = path.stat()
             if not stat.S_ISREG(state.st_mode):  # to open a pipe would wait for ever
                 raise BadImageError("not a regular file")
-            if state.st_size > MAX_BYTES:
-                raise BadImageError(f"larger than {MAX_BYTES >> 20} MiB")
+            require_size(state.st_size)
             return path.read_bytes()
         except OSError as error:
             raise BadImageError(f"cannot be read: {reason(error)}") from error
@@ -103,8 +102,7 @@ class ZipSource:
 
     def read_member(self, member):
         """The bytes of a member. Raises BadImageError."""
-        if member.file_size > MAX_BYTES:
-            raise BadImageError(f"larger than {MAX_BYTES >> 20} MiB")
+        require_size(member.file_size)
         try:
             return self._read_stored(member) or self.archive.read(member)
         except Exception as error:  # zipfile raises a different class for each kind of damage

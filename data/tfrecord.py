@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from config import UserError, reason
-from data.images import MAX_BYTES, BadImageError
+from data.images import BadImageError, require_size
 from data.sources import file_state
 
 _HEADER = struct.Struct("<Q4x")  # length of the data, its checksum; data and checksum follow
@@ -44,8 +44,7 @@ class TFRecordSource:
 
     def read(self, index):
         number, offset, length = self.places[index]
-        if length > MAX_BYTES:
-            raise BadImageError(f"larger than {MAX_BYTES >> 20} MiB")
+        require_size(length)
         try:
             with open(self.paths[number], "rb", buffering=0) as file:
                 record = os.pread(file.fileno(), length, offset)
