@@ -143,10 +143,13 @@ class TrainConfig(Section):
     beta_2: Beta = 0.99
     learning_rate_decay: Beta = 0.02
     r1_weight: Weight = 10.0
+    r1_interval: Count = 1
     encoder_weight: Weight = 1.0
     checkpoint_every: Annotated[str, Field(pattern=r"^[1-9][0-9]* (steps|minutes)$")] = "10 minutes"
     keep_checkpoints: Count = 2
     deterministic: Literal["auto"] | bool = "auto"
+    precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = "auto"
+    jit_compile: Literal["auto"] | bool = "auto"
 
 
 class EvaluateConfig(Section):

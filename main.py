@@ -90,6 +90,7 @@ def reproduce(
         start = time.perf_counter()
         print("looking at the data and the feature network ...", flush=True)
         plan = prepare_apart(settings, everything, out)
+        print(f"training in {plan.precision} on {plan.device}")
         workers = jobs or default_workers(plan, to_do)
         with Display(settings, to_do, plan.steps_per_epoch) as display:
             failures = run_experiment(settings, to_do, out, workers, display.update)
@@ -118,6 +119,7 @@ def train(
     if fresh:
         move_aside(RunFolder(job.folder))
     plan = prepare(settings, [job], out)
+    print(f"training in {plan.precision} on {plan.device}")
     with Display(settings, [job], plan.steps_per_epoch) as display:
         run_job(settings, job, out, display.update)
     print(f"metrics, images and checkpoints are in {job.folder}")

@@ -29,7 +29,7 @@ def measure_steps(trainers, images, steps):
     for _ in range(steps + _WARM_UP):
         for trainer, of_trainer in zip(trainers, seconds, strict=True):
             start = time.perf_counter()
-            float(trainer.train_step(images)["encoder_loss"])
+            float(trainer.train_steps(images)["encoder_loss"])
             of_trainer.append(time.perf_counter() - start)
     return [statistics.median(of_trainer[_WARM_UP:]) for of_trainer in seconds]
 
@@ -37,7 +37,7 @@ def measure_steps(trainers, images, steps):
 def measure(settings, deterministic, steps):
     """Seconds of (a step, watching it, a checkpoint), in a process of its own."""
     tf = import_tensorflow()
-    set_up_device(tf, deterministic, threads=1)
+    set_up_device(tf, settings.train.model_copy(update={"deterministic": deterministic}), threads=1)
     from train.checkpoints import Checkpoints
     from train.monitor import Monitor
     from train.run_folder import RunFolder
@@ -49,10 +49,10 @@ def measure(settings, deterministic, steps):
 
     run, resolution = settings.experiment.runs[0], settings.data.resolution
     trainer = Trainer(settings, run)
-    shape = (settings.train.batch_size, resolution, resolution, 3)
+    shape = (1, settings.train.batch_size, resolution, resolution, 3)
     images = tf.random.stateless_uniform(shape, (0, 0), -1.0, 1.0)
     step, unwatched = measure_steps([trainer, Unwatched(settings, run)], images, steps)
-    statistics_of_step, monitor = trainer.train_step(images), Monitor()
+    statistics_of_step, monitor = trainer.train_steps(images), Monitor()
     start = time.perf_counter()
     for _ in range(steps):
         if monitor.add(0, statistics_of_step):

@@ -1,11 +1,13 @@
 """Batches of images for TensorFlow. See `Batches`."""
 
+import math
 import os
 
 import tensorflow as tf
 
 WORKERS = min(8, os.cpu_count())
-_READ_AHEAD = 2
+_READ_AHEAD = 20  # batches, as long as they are small: the loop may take ten at once
+_READ_AHEAD_BYTES = 2**26
 
 
 class Batches:
@@ -27,7 +29,9 @@ class Batches:
             batches = tf.data.Dataset.zip(batches, choices).map(_mirror)
         options = tf.data.Options()
         options.autotune.enabled = False  # ending its thread can take seconds at each epoch's end
-        self.dataset = batches.prefetch(_READ_AHEAD).with_options(options)
+        batch_bytes = 4 * batch_size * math.prod(batches.element_spec.shape[1:])
+        ahead = min(_READ_AHEAD, max(2, _READ_AHEAD_BYTES // batch_bytes))
+        self.dataset = batches.prefetch(ahead).with_options(options)
 
     def __len__(self):
         return -(-len(self.order) // self.batch_size)

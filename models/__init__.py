@@ -26,13 +26,17 @@ class Networks(NamedTuple):
         return latents
 
 
-def build_networks(config):
-    """Build the networks that a `config.Config` describes, with fresh random weights."""
+def build_networks(config, precision="float32"):
+    """Build the networks that a `config.Config` describes, with fresh random weights.
+
+    `precision` is the Keras dtype policy of the feature maps: float32, mixed_bfloat16 or
+    mixed_float16. Weights, styles, images, adversarial values and latents are float32 in each.
+    """
     model, latent_dim = config.model, config.latent.dim
     return Networks(
         mapper=build_mapper(latent_dim, model.style_units, model.mapper_layers, model.gain),
         synthesis=build_synthesis(
-            model.style_units, model.base_channels, model.synthesis_channels, model.gain
+            model.style_units, model.base_channels, model.synthesis_channels, model.gain, precision
         ),
         discriminator=build_discriminator(
             latent_dim,
@@ -40,5 +44,6 @@ def build_networks(config):
             model.base_channels,
             model.discriminator_channels,
             model.gain,
+            precision,
         ),
     )

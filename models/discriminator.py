@@ -14,8 +14,12 @@ from models.layers import EqualizedConv2D, EqualizedDense
 LAST_SIZE = 4
 
 
-def build_discriminator(latent_dim, style_units, base_channels, channels, gain=2.0):
+def build_discriminator(
+    latent_dim, style_units, base_channels, channels, gain=2.0, dtype="float32"
+):
     """One halving residual block for each entry of `channels`, then two linear heads.
+
+    `dtype` is the Keras dtype policy of the feature maps; what follows them is float32.
 
     Input: RGB images (batch, resolution, resolution, 3), resolution = 4 * 2 ** len(channels).
     Output: adversarial values (batch,) and recovered latents (batch, latent_dim).
@@ -24,7 +28,7 @@ def build_discriminator(latent_dim, style_units, base_channels, channels, gain=2
     images = keras.Input((resolution, resolution, 3), name="images")
 
     def convolution(filters, kernel_size, name, **options):
-        options = {"activation": "leaky_relu", "gain": gain} | options
+        options = {"activation": "leaky_relu", "gain": gain, "dtype": dtype} | options
         return EqualizedConv2D(filters, kernel_size, name=name, **options)
 
     def residual_block(feature_maps, size, filters):
@@ -34,19 +38,20 @@ def build_discriminator(latent_dim, style_units, base_channels, channels, gain=2
         )
         main = convolution(filters, 3, f"{size}_conv")(feature_maps)
         main = convolution(out, 3, f"{size}_down", downsample=True)(main)
-        total = keras.layers.Add(name=f"{size}_add")([main, skip(feature_maps)])
-        return keras.layers.Rescaling(1 / math.sqrt(2), name=f"{size}_rescale")(total)
+        total = keras.layers.Add(dtype=dtype, name=f"{size}_add")([main, skip(feature_maps)])
+        return keras.layers.Rescaling(1 / math.sqrt(2), dtype=dtype, name=f"{size}_rescale")(total)
+
+    def dense(units, name, **options):
+        return EqualizedDense(units, gain=gain, dtype="float32", name=name, **options)
 
     feature_maps = convolution(channels[0], 1, "from_rgb")(images)
     for block, filters in enumerate(channels):
         feature_maps = residual_block(feature_maps, resolution // 2**block, filters)
     feature_maps = convolution(base_channels, 3, f"{LAST_SIZE}_conv")(feature_maps)
 
-    features = keras.layers.Flatten(name="flatten")(feature_maps)
-    features = EqualizedDense(style_units, activation="leaky_relu", gain=gain, name="dense")(
-        features
-    )
-    adversarial = EqualizedDense(1, gain=gain, name="adversarial")(features)
-    adversarial = keras.layers.Reshape((), name="adversarial_values")(adversarial)
-    latents = EqualizedDense(latent_dim, gain=gain, name="latent")(features)
+    features = keras.layers.Flatten(dtype="float32", name="flatten")(feature_maps)
+    features = dense(style_units, "dense", activation="leaky_relu")(features)
+    adversarial = dense(1, "adversarial")(features)
+    adversarial = keras.layers.Reshape((), dtype="float32", name="adversarial_values")(adversarial)
+    latents = dense(latent_dim, "latent")(features)
     return keras.Model(images, (adversarial, latents), name="discriminator")

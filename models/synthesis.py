@@ -11,8 +11,10 @@ from models.layers import LearnedConstant, ModulatedConv2D, UpsampleImage
 FIRST_SIZE = 4
 
 
-def build_synthesis(style_units, base_channels, channels, gain=2.0):
+def build_synthesis(style_units, base_channels, channels, gain=2.0, dtype="float32"):
     """A 4x4 constant of `base_channels`, then one doubling block for each entry of `channels`.
+
+    `dtype` is the Keras dtype policy of the feature maps; images are float32.
 
     Input: styles (batch, style_units).
     Output: RGB images (batch, resolution, resolution, 3), not squashed or clipped, with
@@ -20,20 +22,29 @@ def build_synthesis(style_units, base_channels, channels, gain=2.0):
     """
     style = keras.Input((style_units,), name="style")
 
-    def modulated(filters, kernel_size, name, activation="leaky_relu", upsample=False):
+    def modulated(filters, name, upsample=False):
         return ModulatedConv2D(
-            filters, kernel_size, upsample=upsample, activation=activation, gain=gain, name=name
+            filters,
+            3,
+            upsample=upsample,
+            activation="leaky_relu",
+            gain=gain,
+            dtype=dtype,
+            name=name,
         )
 
+    def to_rgb(name):
+        return ModulatedConv2D(3, 1, activation="linear", gain=gain, dtype="float32", name=name)
+
     size = FIRST_SIZE
-    feature_maps = LearnedConstant(size, base_channels, name="constant")(style)
-    feature_maps = modulated(base_channels, 3, f"{size}_conv")(feature_maps, style)
-    images = modulated(3, 1, f"{size}_to_rgb", activation="linear")(feature_maps, style)
+    feature_maps = LearnedConstant(size, base_channels, dtype=dtype, name="constant")(style)
+    feature_maps = modulated(base_channels, f"{size}_conv")(feature_maps, style)
+    images = to_rgb(f"{size}_to_rgb")(feature_maps, style)
     for filters in channels:
         size *= 2
-        feature_maps = modulated(filters, 3, f"{size}_up", upsample=True)(feature_maps, style)
-        feature_maps = modulated(filters, 3, f"{size}_conv")(feature_maps, style)
-        skip = UpsampleImage(name=f"{size}_upsample")(images)
-        to_rgb = modulated(3, 1, f"{size}_to_rgb", activation="linear")
-        images = keras.layers.Add(name=f"{size}_add")([skip, to_rgb(feature_maps, style)])
+        feature_maps = modulated(filters, f"{size}_up", upsample=True)(feature_maps, style)
+        feature_maps = modulated(filters, f"{size}_conv")(feature_maps, style)
+        skip = UpsampleImage(dtype="float32", name=f"{size}_upsample")(images)
+        add = keras.layers.Add(dtype="float32", name=f"{size}_add")
+        images = add([skip, to_rgb(f"{size}_to_rgb")(feature_maps, style)])
     return keras.Model(style, images, name="synthesis")

@@ -23,7 +23,13 @@ TINY = {
         "synthesis_channels": [8, 4],
         "discriminator_channels": [4, 8],
     },
-    "train": {"batch_size": 4, "epochs": 2, "learning_rate": 0.003, "r1_weight": 1.0},
+    "train": {
+        "batch_size": 4,
+        "epochs": 2,
+        "learning_rate": 0.003,
+        "r1_weight": 1.0,
+        "precision": "float32",
+    },
     "evaluate": {"batch_size": 4, "features": "none"},
 }
 

@@ -54,10 +54,13 @@ def test_celeba128_is_the_papers_experiment():
         "beta_2": 0.99,
         "learning_rate_decay": 0.02,
         "r1_weight": 10.0,
+        "r1_interval": 1,
         "encoder_weight": 1.0,
         "checkpoint_every": "10 minutes",
         "keep_checkpoints": 2,
         "deterministic": "auto",
+        "precision": "auto",
+        "jit_compile": "auto",
     }
     assert config.evaluate.model_dump() == {
         "every": 1,

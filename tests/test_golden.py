@@ -28,7 +28,11 @@ def configure(recorded):
                 "synthesis_channels": recorded["GF"],
                 "discriminator_channels": recorded["DF"],
             },
-            "train": {"batch_size": recorded["B"], "learning_rate": LEARNING_RATE},
+            "train": {
+                "batch_size": recorded["B"],
+                "learning_rate": LEARNING_RATE,
+                "precision": "float32",
+            },
             "evaluate": {"features": "none"},
         }
     )

@@ -5,6 +5,7 @@ import math
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from models.layers import (
     EqualizedConv2D,
@@ -12,6 +13,7 @@ from models.layers import (
     LearnedConstant,
     ModulatedConv2D,
     UpsampleImage,
+    convolve,
     convolve_down,
     fir_filter,
 )
@@ -144,3 +146,24 @@ def test_layers_begin_as_standard_normal_with_zero_bias():
     assert np.std(layer.kernel) == pytest.approx(1.0, abs=0.02)
     assert np.mean(layer.kernel) == pytest.approx(0.0, abs=0.02)
     assert not np.any(layer.bias)
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_gradients_of_the_convolution_are_those_of_tensorflow(random, size):
+    """Of the first order, and of the second as R1 takes it: by the input, then by the kernel."""
+    feature_maps, kernel = random(2, 5, 7, 3), random(size, size, 3, 4)
+    weights = random(2, 5, 7, 4)
+
+    def gradients(convolution):
+        x, k = tf.constant(feature_maps), tf.Variable(kernel)
+        with tf.GradientTape() as outer:
+            with tf.GradientTape(persistent=True) as inner:
+                inner.watch(x)
+                total = tf.reduce_sum(weights * tf.square(convolution(x, k)))
+                linear = tf.reduce_sum(weights * convolution(x, k))
+            penalty = tf.reduce_sum(tf.square(inner.gradient(linear, x)))
+        return inner.gradient(total, x), inner.gradient(total, k), outer.gradient(penalty, k)
+
+    expected = gradients(lambda x, k: tf.nn.conv2d(x, k, 1, "SAME"))
+    for gradient, reference in zip(gradients(convolve), expected, strict=True):
+        np.testing.assert_allclose(gradient, reference, rtol=1e-4, atol=1e-4)

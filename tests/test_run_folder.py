@@ -166,9 +166,9 @@ def test_a_damaged_config_is_told(folder, content):
 
 def test_the_resolved_config_is_kept_with_what_it_ran_on(folder, make_config):
     config = make_config()
-    assert folder.recorded_threads() is None
+    assert folder.recorded() == {}
     folder.write_config(config, "normal_dls_d", 3, "some device", threads=5)
-    assert folder.recorded_threads() == 5
+    assert folder.recorded()["threads"] == 5
     written = yaml.safe_load((folder.path / "config.yaml").read_text())
     recorded = written.pop("recorded")
     assert written == config.model_dump()

@@ -3,13 +3,20 @@
 import contextlib
 import os
 import re
+from pathlib import Path
+
+_CPU_INFO = Path("/proc/cpuinfo")
+_BFLOAT16_CPU = {"amx_bf16", "avx512_bf16"}
+_AMPERE, _VOLTA = (8, 0), (7, 0)
 
 
 def import_tensorflow():
     """Import TensorFlow, late and without the lines it writes before its log level counts.
 
-    Late, because it takes seconds: neither `--help` nor an error in the config waits for it.
+    Late, because it takes seconds: neither `--help` nor an error in the config waits for it. On
+    CPUs it is told to keep freed memory: to ask for it anew takes a quarter of a large step.
     """
+    os.environ.setdefault("TF_CPU_ALLOCATOR_USE_BFC", "true")
     with _standard_error_to(os.devnull):
         import tensorflow
     for gpu in tensorflow.config.list_physical_devices("GPU"):
@@ -30,17 +37,72 @@ def _standard_error_to(path):
         os.close(target)
 
 
-def set_up_device(tf, deterministic="auto", threads=None):
-    """Limit the cores to use; returns the device in words.
+def choose_precision(tf, precision="auto"):
+    """The Keras dtype policy to train with: for auto, the narrowest that the device is made for."""
+    if precision != "auto":
+        return precision
+    if tf.config.list_physical_devices("TPU"):
+        return "mixed_bfloat16"
+    gpus = tf.config.list_physical_devices("GPU")
+    if not gpus:
+        return "mixed_bfloat16" if _BFLOAT16_CPU & _cpu_flags() else "float32"
+    details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
+    capability = min(detail.get("compute_capability", (0, 0)) for detail in details)
+    if capability >= _AMPERE:
+        return "mixed_bfloat16"
+    return "mixed_float16" if capability >= _VOLTA else "float32"
 
-    With `deterministic`, by default on CPUs, TensorFlow computes the same bits every time.
+
+def choose_jit_compile(tf, jit_compile="auto"):
+    """Whether to compile the training step with XLA: for auto, on GPUs and TPUs.
+
+    On CPUs, XLA's convolutions take several times as long as TensorFlow's.
+    """
+    if jit_compile != "auto":
+        return jit_compile
+    return any(tf.config.list_physical_devices(kind) for kind in ("GPU", "TPU"))
+
+
+def _cpu_flags():
+    """What the processor says it has; nothing where Linux does not tell."""
+    try:
+        text = _CPU_INFO.read_text(encoding="utf-8")
+    except OSError:
+        return set()
+    return set(re.search(r"^flags\s*:(.*)$", text + "\nflags:", re.MULTILINE)[1].split())
+
+
+def settle(tf, config, recorded=None):
+    """The config with what is `auto` decided: as a run was begun (`recorded`), or by the device."""
+    recorded = recorded or {}
+    choices = {
+        "precision": recorded.get("precision") or choose_precision(tf, config.train.precision),
+        "jit_compile": recorded.get(
+            "jit_compile", choose_jit_compile(tf, config.train.jit_compile)
+        ),
+    }
+    return config.model_copy(update={"train": config.train.model_copy(update=choices)})
+
+
+def set_up_device(tf, settings, threads=None):
+    """Limit the cores to use; returns the device in words. `settings` is a `config.TrainConfig`.
+
+    With `deterministic`, by default on CPUs, TensorFlow computes the same bits every time. With
+    `precision` float32, recent GPUs compute in it, not in their TensorFloat-32.
     """
     gpus = tf.config.list_physical_devices("GPU")
-    if deterministic is True or (deterministic == "auto" and not gpus):
+    if settings.deterministic is True or (settings.deterministic == "auto" and not gpus):
         tf.config.experimental.enable_op_determinism()
+    tf.config.experimental.enable_tensor_float_32_execution(settings.precision != "float32")
     if threads and threads != os.cpu_count():
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(threads)
+    return device_name(tf, threads)
+
+
+def device_name(tf, threads=None):
+    """The device in words."""
+    gpus = tf.config.list_physical_devices("GPU")
     if not gpus:
         return f"CPU, {threads or os.cpu_count()} of {os.cpu_count()} cores"
     return tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU")

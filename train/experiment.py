@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from config import UserError, in_one_line
 from train import processes
-from train.device import first_line, import_tensorflow, set_up_device
+from train.device import device_name, first_line, import_tensorflow, set_up_device, settle
 from train.run_folder import RunFolder
 from train.signals import Stopped
 
@@ -43,6 +43,8 @@ class Plan(NamedTuple):
 
     steps_per_epoch: int
     gpus: int
+    device: str
+    precision: str
 
 
 class JobError(Exception):
@@ -86,21 +88,27 @@ def prepare(config, jobs, out):
     if left_out:
         print(f"{left_out} bad images are left out; `python main.py check-data` lists them")
     load_features(config.evaluate.features, feature_cache(out))
-    steps = sizes["train"] // config.train.batch_size
-    return Plan(steps, len(tf.config.list_physical_devices("GPU")))
+    return Plan(
+        steps_per_epoch=sizes["train"] // config.train.batch_size,
+        gpus=len(tf.config.list_physical_devices("GPU")),
+        device=device_name(tf),
+        precision=settle(tf, config).train.precision,
+    )
 
 
 def run_job(config, job, out, report, threads=None):
     """Train one run, in this process, from where it stopped. `report` takes a `Report`.
 
-    `threads` is how many cores to use, by default all; a run that goes on uses as many as it began
-    with, which its last bits depend on. Raises UserError.
+    `threads` is how many cores to use, by default all. A run that goes on uses as many as it began
+    with, on which its last bits depend, and its precision. Raises UserError.
     """
     tf = import_tensorflow()
     folder = RunFolder(job.folder)
     folder.create()
-    threads = folder.recorded_threads() or threads or os.cpu_count()
-    device = set_up_device(tf, config.train.deterministic, threads)
+    recorded = folder.recorded()
+    threads = recorded.get("threads") or threads or os.cpu_count()
+    settled = settle(tf, config, recorded)
+    device = set_up_device(tf, settled.train, threads)
     from data import open_images
     from train.loop import train_run
 
@@ -108,8 +116,16 @@ def run_job(config, job, out, report, threads=None):
         report(Report(job, epoch, step, row))
 
     with folder.locked(), _told_when_memory_ends(tf):
-        folder.write_config(config, job.run, job.seed, device, threads)
-        trainer, evaluator = _open_run(config, job.run, job.seed, out)
+        folder.write_config(
+            config,
+            job.run,
+            job.seed,
+            device,
+            threads=threads,
+            precision=settled.train.precision,
+            jit_compile=settled.train.jit_compile,
+        )
+        trainer, evaluator = _open_run(settled, job.run, job.seed, out)
         train_images = open_images(config.data, "train")
         train_run(config, trainer, train_images, evaluator, folder, job.seed, report_progress)
 
@@ -129,14 +145,14 @@ def evaluate_run(path):
 
     Raises UserError if the folder holds no run, or none with a checkpoint and the row of its epoch.
     """
-    import_tensorflow()
+    tf = import_tensorflow()
     from train.checkpoints import Checkpoints
 
     folder = RunFolder(Path(path).resolve())
     config, run, seed = folder.read_config()
     is_in_place = folder.path.parent.name == run  # out / experiment / run / seed
     out = folder.path.parents[2] if is_in_place else folder.path
-    trainer, evaluator = _open_run(config, run, seed, out)
+    trainer, evaluator = _open_run(settle(tf, config, folder.recorded()), run, seed, out)
     rows = {row["step"]: row for row in folder.evaluated_rows()}
     step = Checkpoints(trainer, folder).restore(rows)
     if step is None:

@@ -1,5 +1,7 @@
 """The loop around the training step: epochs, evaluation, checkpoints, metrics. See `train_run`."""
 
+import contextlib
+import itertools
 import math
 import time
 
@@ -11,10 +13,10 @@ from data import shuffled_batches
 from evaluate.sheets import save_sheet
 from train.checkpoints import Checkpoints
 from train.device import first_line
-from train.monitor import Monitor, NotFiniteError
+from train.monitor import STEPS_PER_LOOK, Monitor, NotFiniteError
 from train.signals import deferred
 
-REPORT_SECONDS = 0.25
+REPORT_SECONDS = 0.25  # and the longest that a call of several steps takes
 _SECONDS_A_MINUTE = 60
 
 
@@ -58,22 +60,27 @@ def _train_epoch(config, trainer, train_images, checkpoints, seed, report):
     epoch, done = int(progress.epoch), int(progress.step)
     batches = shuffled_batches(config, train_images, seed, epoch, start=done)
     steps = done + len(batches)
-    clock = _Clock(config.train.checkpoint_every, float(progress.seconds))
+    clock = _Clock(config.train.checkpoint_every, float(progress.seconds), done)
     losses, monitor = float(progress.encoder_loss), Monitor()
 
-    def look():
+    def look(step):
         """The sum of L_enc so far, in the order of the steps."""
-        return sum((row["encoder_loss"] for row in _look(monitor, checkpoints.folder)), losses)
+        rows = _look(monitor, checkpoints.folder)
+        clock.note_look(step)
+        return sum((row["encoder_loss"] for row in rows), losses)
 
-    with deferred() as noted:
-        for step, real_images in enumerate(batches, start=done + 1):
-            statistics = trainer.train_step(real_images)
+    with deferred() as noted, contextlib.closing(iter(batches)) as remaining:
+        step = done
+        while step < steps:
+            count = clock.steps_at_once(step, steps)
+            statistics = trainer.train_steps(tf.stack([*itertools.islice(remaining, count)]))
+            step += count
             if monitor.add((epoch - 1) * steps + step, statistics):
-                losses = look()
+                losses = look(step)
             if clock.is_report_due():
-                report(epoch, step, {"encoder_loss": float(statistics["encoder_loss"])})
+                report(epoch, step, {"encoder_loss": float(statistics["encoder_loss"][-1])})
             if noted.signal or step == steps or clock.is_checkpoint_due(step):
-                losses = look()
+                losses = look(step)
                 progress.assign(epoch, step, losses, clock.seconds())
                 checkpoints.save((epoch - 1) * steps + step)
                 noted.raise_if_any()
@@ -91,13 +98,33 @@ def _train_epoch(config, trainer, train_images, checkpoints, seed, report):
 
 
 class _Clock:
-    """When to report, when to save; `checkpoint_every` is such as "10 minutes" or "500 steps"."""
+    """When to report, when to save, how many steps to take in one call.
 
-    def __init__(self, checkpoint_every, seconds_before):
-        self.start = self.reported = self.saved = time.perf_counter()
+    `checkpoint_every` is such as "10 minutes" or "500 steps".
+    """
+
+    def __init__(self, checkpoint_every, seconds_before, steps_before):
+        self.start = self.reported = self.saved = self.looked = time.perf_counter()
         self.before = seconds_before
+        self.step_looked = steps_before
+        self.is_fast = False
         count, self.unit = checkpoint_every.split()
         self.every = int(count)
+
+    def note_look(self, step):
+        """All steps up to this one are done, also on a GPU."""
+        now = time.perf_counter()
+        if step > self.step_looked:
+            seconds_per_step = (now - self.looked) / (step - self.step_looked)
+            self.is_fast = seconds_per_step * STEPS_PER_LOOK < REPORT_SECONDS
+        self.looked, self.step_looked = now, step
+
+    def steps_at_once(self, step, steps):
+        """All until the next look if that is soon, else 1; not past a checkpoint or the end."""
+        until = steps - step
+        if self.unit == "steps":
+            until = min(until, self.every - step % self.every)
+        return STEPS_PER_LOOK if self.is_fast and until >= STEPS_PER_LOOK else 1
 
     def seconds(self):
         return self.before + time.perf_counter() - self.start

@@ -163,11 +163,11 @@ class RunFolder:
         config, recorded = self._read_config()
         return config, recorded["run"], recorded["seed"]
 
-    def recorded_threads(self):
-        """How many cores the run began with; None if it did not begin."""
-        return self._read_config()[1].get("threads") if self.config_path.exists() else None
+    def recorded(self):
+        """What is recorded of the run's beginning, see `write_config`; nothing before it."""
+        return self._read_config()[1] if self.config_path.exists() else {}
 
-    def write_config(self, config, run, seed, device, threads=None):
+    def write_config(self, config, run, seed, device, **begun_with):
         """Write config.yaml: the resolved config and, as `recorded`, what it was begun with.
 
         A run that goes on with what may change gets the new values, and a line of them under
@@ -175,7 +175,7 @@ class RunFolder:
         """
         self.check_config(config)
         if not self.config_path.exists():
-            recorded = {"run": run, "seed": seed, "device": device, "threads": threads}
+            recorded = {"run": run, "seed": seed, "device": device} | begun_with
             recorded["git_commit"] = _git_commit()
             recorded["python"] = platform.python_version()
             recorded |= {package: importlib.metadata.version(package) for package in _PACKAGES}

@@ -6,17 +6,18 @@ import tensorflow as tf
 from config import Run
 from models import build_networks
 from models.latent import latent_scale, sample_prior, update_window
+from train.device import choose_jit_compile, choose_precision
 from train.losses import (
     discriminator_adversarial_loss,
     encoder_loss,
     generator_adversarial_loss,
     r1_penalty,
 )
-from train.optimizer import FusedAdam
+from train.optimizer import build_optimizer
 
 
 class Trainer:
-    """The state of one training: networks, three optimizers, variance window, random state.
+    """The state of one training: networks, optimizer, variance window, random state.
 
     `config` is a `config.Config`; `run` is the name of a method and prior, such as "normal_dls_dg".
     Raises UserError for an unknown run.
@@ -30,31 +31,30 @@ class Trainer:
         self.generator_encoder_weight = (
             config.train.encoder_weight if self.run.encoder_loss_in_generator else 0.0
         )
-        self.networks = build_networks(config)
+        precision = choose_precision(tf, config.train.precision)
+        self.networks = build_networks(config, precision)
         self.variance_window = tf.Variable(
             tf.ones((config.latent.variance_window, config.latent.dim)), trainable=False
         )
         self.random = keras.random.SeedGenerator(seed)
-        self.optimizers = tuple(self._build_optimizer(network) for network in self.networks)
+        self.optimizer = build_optimizer(config.train, self.networks, precision)
+        jit_compile = choose_jit_compile(tf, config.train.jit_compile)
+        self.train_step = tf.function(self._train_step, jit_compile=jit_compile)
+        batch = (config.train.batch_size, config.data.resolution, config.data.resolution, 3)
+        self.train_steps = tf.function(
+            self._train_steps, [tf.TensorSpec((None, *batch))], jit_compile=jit_compile
+        )
         self.set_epoch(0)
-
-    def _build_optimizer(self, network):
-        adam = FusedAdam(beta_1=self.settings.beta_1, beta_2=self.settings.beta_2, epsilon=1e-7)
-        adam.build(network.trainable_variables)
-        return adam
 
     def set_epoch(self, epoch):
         """Set the learning rates of an epoch, counted from 0: they decay by a share an epoch."""
-        rate = self.settings.learning_rate * (1 - self.settings.learning_rate_decay) ** epoch
-        mapper, synthesis, discriminator = self.optimizers
-        mapper.learning_rate.assign(rate * self.settings.mapper_learning_rate_multiplier)
-        synthesis.learning_rate.assign(rate)
-        discriminator.learning_rate.assign(rate)
+        decay = (1 - self.settings.learning_rate_decay) ** epoch
+        self.optimizer.learning_rate.assign(self.settings.learning_rate * decay)
 
     def state(self):
         """All that a checkpoint must hold to go on, as a dict of trackable objects."""
         return self.networks._asdict() | {
-            "optimizers": list(self.optimizers),
+            "optimizer": self.optimizer,
             "variance_window": self.variance_window,
             "random_state": self.random.state.value,
         }
@@ -62,7 +62,7 @@ class Trainer:
     @property
     def learning_rate(self):
         """The learning rate, now, of synthesis and discriminator."""
-        return float(self.optimizers[-1].learning_rate)
+        return float(self.optimizer.learning_rate)
 
     def variance(self):
         """v (d_z,): the element-wise variance of the recovered latents over the window."""
@@ -78,36 +78,58 @@ class Trainer:
         shape = (batch_size, self.variance_window.shape[1])
         return sample_prior(shape, self.run.prior, self.random)
 
-    @tf.function
-    def train_step(self, real_images, latents=None):
+    def _train_steps(self, batches):
+        """`train_step` for each of `batches` (steps, batch, height, width, 3), in one call.
+
+        Returns the same dict, of tensors (steps,).
+        """
+        step = self.train_step.get_concrete_function(tf.TensorSpec(batches.shape[1:]))
+        types = dict.fromkeys(step.structured_outputs, tf.float32)
+        return tf.map_fn(step, batches, parallel_iterations=1, fn_output_signature=types)
+
+    def _train_step(self, real_images, latents=None):
         """One step of Algorithm 1: all networks are updated from one forward pass.
 
         `real_images` (batch, height, width, 3) in [-1, 1]; `latents` (batch, d_z), unscaled, drawn
         from the prior if None. Returns a dict of scalar tensors: batch means of the losses, norms
-        of the gradients of each network, the mean of the newest row of the variance window.
+        of the gradients of each network, the mean of the newest row of the variance window, the
+        loss scale (1 but with mixed_float16).
+
+        With `train.r1_interval` k, R1 counts in every k-th step only, k times (lazy regularisation,
+        Karras et al. 2020, section 3.1); `r1_penalty` is 0 where it does not count.
         """
-        settings, networks = self.settings, self.networks
         x = tf.convert_to_tensor(real_images)  # line 2
         z = self.sample_latents(x.shape[0]) if latents is None else latents  # line 1
+        weight, interval = self.settings.r1_weight, self.settings.r1_interval
+        if interval == 1:
+            return self._update(x, z, weight)
+        return tf.cond(
+            self.optimizer.iterations.value % interval == 0,
+            lambda: self._update(x, z, interval * weight),
+            lambda: self._update(x, z, 0.0),
+        )
+
+    def _update(self, x, z, r1_weight):
+        """Lines 3 to 9, for real images x and latents z."""
+        settings, networks = self.settings, self.networks
         s = self.scale()  # line 3
         with tf.GradientTape(persistent=True) as tape:
             # As the authors' code does: one forward pass of D(G(z∘s)) serves both losses.
             fake_adversarial, recovered = networks.discriminator(networks.generate(z, s))  # line 4
             l_enc = encoder_loss(z, recovered, s)  # line 5
-            with tf.GradientTape() as real_tape:
-                real_tape.watch(x)
-                real_adversarial, _ = networks.discriminator(x)  # line 6
-            r1 = r1_penalty(real_tape.gradient(real_adversarial, x))
+            real_adversarial, r1 = self.discriminate_real(x, with_r1=r1_weight > 0)  # line 6
 
             d_loss = discriminator_adversarial_loss(real_adversarial, fake_adversarial)  # line 7
-            d_loss += settings.encoder_weight * l_enc + settings.r1_weight * r1
+            d_loss += settings.encoder_weight * l_enc + r1_weight * r1
             g_loss = generator_adversarial_loss(fake_adversarial)  # line 8
             g_loss += self.generator_encoder_weight * l_enc
             # As the authors' code does: gradients of the sum over the batch, not the mean.
-            d_total, g_total = tf.reduce_sum(d_loss), tf.reduce_sum(g_loss)
+            d_total = self.optimizer.scale_loss(tf.reduce_sum(d_loss))
+            g_total = self.optimizer.scale_loss(tf.reduce_sum(g_loss))
 
-        gradient_norms = self._update(tape, g_total, d_total)
-        self.variance_window.assign(update_window(self.variance_window, recovered))  # line 9
+        was_applied, gradient_norms = self._descend(tape, d_total, g_total)
+        window = update_window(self.variance_window, recovered)  # line 9
+        self.variance_window.assign(tf.where(was_applied, window, self.variance_window))
         return {
             "encoder_loss": tf.reduce_mean(l_enc),
             "discriminator_loss": tf.reduce_mean(d_loss),
@@ -116,20 +138,38 @@ class Trainer:
             "recovered_variance": tf.reduce_mean(self.variance_window[-1]),
         } | gradient_norms
 
-    def _update(self, tape, g_total, d_total):
-        """All gradients first, then three Adam steps: no update precedes another's gradient.
+    def discriminate_real(self, x, with_r1=True):
+        """Adversarial values of real images and their R1 penalty, or 0: both (batch,)."""
+        if not with_r1:
+            adversarial, _ = self.networks.discriminator(x)
+            return adversarial, tf.zeros_like(adversarial)
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            adversarial, _ = self.networks.discriminator(x)
+            scaled = self.optimizer.scale_loss(adversarial)
+        return adversarial, r1_penalty(tape.gradient(scaled, x) / self.optimizer.scale_loss(1.0))
 
-        Returns the gradients' norms.
+    def _descend(self, tape, d_total, g_total):
+        """All gradients first, then Adam: no network's update precedes another's gradient.
+
+        Returns whether it was applied, which only mixed_float16 may leave out, and the norms.
         """
         mapper, synthesis, discriminator = (n.trainable_variables for n in self.networks)
         g_gradients = tape.gradient(g_total, mapper + synthesis)
         d_gradients = tape.gradient(d_total, discriminator)
-        split = (g_gradients[: len(mapper)], g_gradients[len(mapper) :], d_gradients)
-        for optimizer, gradients in zip(self.optimizers, split, strict=True):
-            optimizer.apply(gradients)
-        return self.gradient_norms(split)
+        norms = self.gradient_norms(
+            (g_gradients[: len(mapper)], g_gradients[len(mapper) :], d_gradients)
+        )
+        iterations = tf.identity(self.optimizer.iterations.value)
+        self.optimizer.apply(g_gradients + d_gradients)
+        return self.optimizer.iterations.value > iterations, norms
 
     def gradient_norms(self, gradients):
-        """The norm of all gradients of each network, by name, to notice one that is not finite."""
+        """The norm of all gradients of each network, to notice one that is not finite.
+
+        With them the loss scale, by which these gradients are too large.
+        """
+        loss_scale = tf.convert_to_tensor(self.optimizer.scale_loss(1.0))
         names = (f"{name}_gradient_norm" for name in self.networks._fields)
-        return dict(zip(names, map(tf.linalg.global_norm, gradients), strict=True))
+        norms = (tf.linalg.global_norm(of_network) / loss_scale for of_network in gradients)
+        return dict(zip(names, norms, strict=True)) | {"loss_scale": loss_scale}

@@ -1,0 +1,216 @@
+"""Precision, compilation and lazy R1: what stays float32, and what the training then gives."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from config import Config
+from models.latent import differential_entropy
+from models.reference_weights import to_arrays
+from tests.conftest import SMALLEST, TINY, merge
+from train import device
+from train.device import choose_jit_compile, choose_precision, settle
+from train.monitor import Monitor, NotFiniteError
+from train.step import Trainer
+
+MIXED = {"mixed_bfloat16": "bfloat16", "mixed_float16": "float16"}
+STEPS = 300
+
+
+@pytest.fixture
+def make_config(make_config):
+    return lambda **changes: make_config(**SMALLEST | changes)
+
+
+def images(steps=1):
+    """Batches (steps, 4, 8, 8, 3) of eight different blobs, which a generator can learn."""
+    rows = np.linspace(-1, 1, 8)
+    distance = np.stack([rows[:, None] ** 2 + (rows - shift) ** 2 for shift in rows])
+    blobs = np.repeat(np.cos(2 * distance)[..., None], 3, axis=-1).astype(np.float32)
+    return blobs[np.random.default_rng(0).integers(0, 8, (steps, 4))]
+
+
+def train(config, run="normal_dls_dg", steps=STEPS):
+    """(trainer, statistics of its steps as arrays)."""
+    trainer = Trainer(config, run)
+    statistics = trainer.train_steps(images(steps))
+    return trainer, {name: values.numpy() for name, values in statistics.items()}
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """{precision: (trainer, statistics)} after 300 steps."""
+    return {
+        precision: train(
+            Config.model_validate(merge(TINY, SMALLEST | {"train.precision": precision}))
+        )
+        for precision in ("float32", *MIXED)
+    }
+
+
+@pytest.mark.parametrize("precision", MIXED)
+def test_only_feature_maps_are_narrow(make_config, precision):
+    trainer = Trainer(make_config(**{"train.precision": precision}), "normal_dls_dg")
+    mapper, synthesis, discriminator = trainer.networks
+    narrow = [
+        {layer.name for layer in network.layers if layer.compute_dtype == MIXED[precision]}
+        for network in trainer.networks
+    ]
+    assert narrow[0] == set()
+    assert narrow[1] == {"constant", "4_conv", "8_up", "8_conv"}
+    assert narrow[2] == {
+        *("from_rgb", "8_conv", "8_down", "8_skip", "8_add", "8_rescale", "4_conv")
+    }
+    assert synthesis.get_layer("8_conv").output.dtype == MIXED[precision]
+    assert discriminator.get_layer("4_conv").output.dtype == MIXED[precision]
+    assert {
+        output.dtype for output in (mapper.output, synthesis.output, *discriminator.output)
+    } == {"float32"}
+    floats = [*trainer.optimizer.variables, trainer.variance_window]
+    floats += [weight for network in trainer.networks for weight in network.weights]
+    assert {tf.as_dtype(v.dtype) for v in floats} - {tf.int32, tf.int64} == {tf.float32}
+
+
+@pytest.mark.parametrize("precision", MIXED)
+def test_hundreds_of_steps_end_where_float32_does(trained, precision):
+    float32, mixed = trained["float32"], trained[precision]
+    losses = [statistics["encoder_loss"] for _, statistics in (float32, mixed)]
+    assert not np.array_equal(*losses)
+    for of_precision in losses:
+        assert np.all(np.isfinite(of_precision))
+        assert of_precision[-100:].mean() < 0.8 * of_precision[:100].mean()
+    assert losses[1][-100:].mean() == pytest.approx(losses[0][-100:].mean(), rel=0.15)
+    entropies = [differential_entropy(trainer.scale(), "normal") for trainer, _ in (float32, mixed)]
+    assert float(entropies[1]) == pytest.approx(float(entropies[0]), rel=0.05)
+
+
+def test_losses_are_scaled_in_float16_only(trained):
+    for precision, (_, statistics) in trained.items():
+        assert np.all(statistics["loss_scale"] >= (2.0 if precision == "mixed_float16" else 1.0))
+        assert np.ptp(statistics["loss_scale"]) == 0 or precision == "mixed_float16"
+
+
+def test_a_step_that_overflows_is_left_out(make_config):
+    trainer = Trainer(make_config(**{"train.precision": "mixed_float16"}), "normal_dls_dg")
+    trainer.optimizer.dynamic_scale.assign(2.0**120)
+    before, window = to_arrays(trainer.networks), trainer.variance_window.numpy()
+    statistics = trainer.train_steps(images())
+    after = to_arrays(trainer.networks)
+    assert [name for name in before if not np.array_equal(before[name], after[name])] == []
+    np.testing.assert_array_equal(trainer.variance_window, window)
+    assert float(trainer.optimizer.dynamic_scale) == 2.0**119
+    assert int(trainer.optimizer.iterations) == 0
+    assert not np.isfinite(statistics["discriminator_gradient_norm"])
+    monitor = Monitor()
+    monitor.add(1, statistics)
+    (row,) = monitor.look()
+    assert row["loss_scale"] == 2.0**120
+    trainer.optimizer.dynamic_scale.assign(4.0)
+    assert np.isfinite(trainer.train_steps(images())["discriminator_gradient_norm"])
+    assert int(trainer.optimizer.iterations) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "loss_scale"), [("generator_gradient_norm", 1.0), ("encoder_loss", 1024.0)]
+)
+def test_what_is_no_overflow_of_a_scaled_loss_stops_the_training(name, loss_scale):
+    statistics = {"encoder_loss": tf.ones(1), "loss_scale": tf.fill(1, loss_scale)}
+    monitor = Monitor()
+    monitor.add(7, statistics | {name: tf.constant([np.inf])})
+    with pytest.raises(NotFiniteError, match=f"{name} is inf at step 7"):
+        monitor.look()
+
+
+def test_steps_in_one_call_are_the_same_as_one_by_one(make_config):
+    _, together = train(make_config(), steps=3)
+    trainer = Trainer(make_config(), "normal_dls_dg")
+    for step, batch in enumerate(images(3)):
+        for name, value in trainer.train_step(batch).items():
+            assert float(value) == together[name][step], name
+
+
+def test_lazy_r1_counts_in_every_kth_step_k_times(make_config, tmp_path):
+    lazy, statistics = train(make_config(**{"train.r1_interval": 3}), steps=2)
+    assert statistics["r1_penalty"][0] > 0
+    assert statistics["r1_penalty"][1] == 0
+    thrice = Trainer(make_config(**{"train.r1_weight": 3.0}), "normal_dls_dg")
+    thrice.train_step(images(2)[0])
+    path = tf.train.Checkpoint(**thrice.state()).write(str(tmp_path / "after_one_step"))
+    none = Trainer(make_config(**{"train.r1_weight": 0.0}), "normal_dls_dg")
+    tf.train.Checkpoint(**none.state()).read(path)
+    none.train_step(images(2)[1])
+    expected = to_arrays(none.networks)
+    for name, array in to_arrays(lazy.networks).items():
+        np.testing.assert_allclose(array, expected[name], rtol=1e-5, atol=1e-6, err_msg=name)
+    more = lazy.train_steps(images(7)[2:])["r1_penalty"]
+    assert np.flatnonzero(more).tolist() == [1, 4]  # steps 3 and 6, counted from 0
+
+
+def test_compiled_by_xla_it_is_the_same_step(make_config):
+    """Of given latents: XLA draws others."""
+    latents = np.random.default_rng(1).standard_normal((4, 6)).astype(np.float32)
+    plain, compiled = (
+        Trainer(make_config(**{"train.jit_compile": jit_compile}), "normal_dls_dg").train_step(
+            images()[0], latents
+        )
+        for jit_compile in (False, True)
+    )
+    for name, value in plain.items():
+        assert float(compiled[name]) == pytest.approx(float(value), rel=1e-3), name
+
+
+class FakeTensorFlow:
+    """As much of TensorFlow as is asked for its devices."""
+
+    def __init__(self, kind=None, **details):
+        self.config = self
+        self.experimental = self
+        self.kind, self.details = kind, details
+
+    def list_physical_devices(self, kind):
+        return ["a device"] if kind == self.kind else []
+
+    def get_device_details(self, _):
+        return self.details
+
+
+@pytest.mark.parametrize(
+    ("tensorflow", "precision"),
+    [
+        (FakeTensorFlow("TPU"), "mixed_bfloat16"),
+        (FakeTensorFlow("GPU", compute_capability=(9, 0)), "mixed_bfloat16"),
+        (FakeTensorFlow("GPU", compute_capability=(7, 5)), "mixed_float16"),
+        (FakeTensorFlow("GPU", compute_capability=(6, 1)), "float32"),
+        (FakeTensorFlow("GPU"), "float32"),
+    ],
+)
+def test_precision_is_what_the_accelerator_is_made_for(tensorflow, precision):
+    assert choose_precision(tensorflow) == precision
+    assert choose_precision(tensorflow, "float32") == "float32"
+    assert choose_jit_compile(tensorflow)
+    assert not choose_jit_compile(tensorflow, False)
+
+
+@pytest.mark.parametrize(
+    ("flags", "precision"),
+    [
+        ("flags\t\t: fpu avx2 avx512_bf16 amx_bf16\n", "mixed_bfloat16"),
+        ("flags\t\t: fpu avx2 avx512f\nflags\t\t: fpu\n", "float32"),
+        ("Features\t: fp asimd\n", "float32"),
+        (None, "float32"),
+    ],
+)
+def test_precision_of_a_processor(tmp_path, monkeypatch, flags, precision):
+    monkeypatch.setattr(device, "_CPU_INFO", tmp_path / "cpuinfo")
+    if flags is not None:
+        (tmp_path / "cpuinfo").write_text(f"processor\t: 0\n{flags}bugs\t\t: none\n")
+    assert choose_precision(FakeTensorFlow()) == precision
+    assert not choose_jit_compile(FakeTensorFlow())
+
+
+def test_a_run_keeps_the_precision_that_it_began_with(make_config):
+    config = make_config(**{"train.precision": "auto"})
+    new = FakeTensorFlow("GPU", compute_capability=(9, 0))
+    assert settle(new, config).train.precision == "mixed_bfloat16"
+    settled = settle(new, config, {"precision": "float32", "jit_compile": False})
+    assert (settled.train.precision, settled.train.jit_compile) == ("float32", False)
