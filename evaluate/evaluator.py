@@ -126,7 +126,7 @@ class Evaluator:
             )
         per_image |= neighbour_metrics(*samples)._asdict()
 
-    @tf.function
+    @tf.function(autograph=False)
     def _measure_batch(self, real, latents, scale):
         generated = self.trainer.networks.generate(latents, scale)
         recovered = self.inverter.encode(generated)

@@ -18,12 +18,12 @@ class Inverter:
         latents, scale = tf.TensorSpec((None, dim)), tf.TensorSpec((dim,))
         images = tf.TensorSpec((None, *networks.discriminator.input_shape[1:]))
 
-        @tf.function(input_signature=[latents, scale])
+        @tf.function(input_signature=[latents, scale], autograph=False)
         def generate(latents, scale):
             return tf.clip_by_value(networks.generate(latents, scale), -1.0, 1.0)
 
         self.generate = generate  # clip(G(z∘s))
-        self.encode = tf.function(networks.encode, input_signature=[images])  # E(x)
+        self.encode = tf.function(networks.encode, [images], autograph=False)  # E(x)
 
     def reconstruct(self, images, scale):
         """clip(G(E(x)∘s)): input and output (batch, height, width, 3)."""

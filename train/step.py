@@ -38,11 +38,14 @@ class Trainer:
         )
         self.random = keras.random.SeedGenerator(seed)
         self.optimizer = build_optimizer(config.train, self.networks, precision)
-        jit_compile = choose_jit_compile(tf, config.train.jit_compile)
-        self.train_step = tf.function(self._train_step, jit_compile=jit_compile)
+        options = {  # autograph has nothing to convert here, and takes as long as the rest
+            "autograph": False,
+            "jit_compile": choose_jit_compile(tf, config.train.jit_compile),
+        }
+        self.train_step = tf.function(self._train_step, **options)
         batch = (config.train.batch_size, config.data.resolution, config.data.resolution, 3)
         self.train_steps = tf.function(
-            self._train_steps, [tf.TensorSpec((None, *batch))], jit_compile=jit_compile
+            self._train_steps, [tf.TensorSpec((None, *batch))], **options
         )
         self.set_epoch(0)
 
