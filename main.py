@@ -44,6 +44,10 @@ Overrides = Annotated[
     list[str], typer.Option("--set", metavar="KEY=VALUE", help="override a key: train.epochs=3")
 ]
 Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="where results go")]
+Jobs = Annotated[
+    int | None,
+    typer.Option("--jobs", min=1, metavar="N", help="runs at once [one a core, or one on a GPU]"),
+]
 RESULTS = Path("results")
 Fresh = Annotated[bool, typer.Option("--fresh", help="start over; the old run is moved aside")]
 
@@ -63,12 +67,7 @@ def reproduce(
     config: ConfigFile = QUICK,
     overrides: Overrides = [],
     out: Out = RESULTS,
-    jobs: Annotated[
-        int | None,
-        typer.Option(
-            "--jobs", min=1, metavar="N", help="runs at once [one a core, or one on a GPU]"
-        ),
-    ] = None,
+    jobs: Jobs = None,
     fresh: Fresh = False,
 ):
     """Train all runs of an experiment that are not complete yet, then draw the paper's figures."""
@@ -89,10 +88,10 @@ def reproduce(
     if to_do:
         start = time.perf_counter()
         print("looking at the data and the feature network ...", flush=True)
-        plan = prepare_apart(settings, everything, out)
-        print(f"training in {plan.precision} on {plan.device}")
-        workers = jobs or default_workers(plan, to_do)
-        with Display(settings, to_do, plan.steps_per_epoch) as display:
+        prepared = prepare_apart(settings, everything, out)
+        print(f"training in {prepared.precision} on {prepared.device}")
+        workers = jobs or default_workers(prepared.gpus, to_do)
+        with Display(settings, to_do, prepared.steps_per_epoch) as display:
             failures = run_experiment(settings, to_do, out, workers, display.update)
         print(f"trained in {(time.perf_counter() - start) / 60:.1f} minutes")
     if len(failures) < len(everything):
@@ -118,11 +117,25 @@ def train(
     job = Job(run, seed, experiment_folder(settings, out) / run / f"seed_{seed}")
     if fresh:
         move_aside(RunFolder(job.folder))
-    plan = prepare(settings, [job], out)
-    print(f"training in {plan.precision} on {plan.device}")
-    with Display(settings, [job], plan.steps_per_epoch) as display:
+    prepared = prepare(settings, [job], out)
+    print(f"training in {prepared.precision} on {prepared.device}")
+    with Display(settings, [job], prepared.steps_per_epoch) as display:
         run_job(settings, job, out, display.update)
     print(f"metrics, images and checkpoints are in {job.folder}")
+
+
+@app.command("plan")
+def plan(config: ConfigFile, overrides: Overrides = [], out: Out = RESULTS, jobs: Jobs = None):
+    """Say what an experiment would take, without training: hours, memory, disk."""
+    settings = load(config, overrides)
+    import_tensorflow()
+    from train.display import progress
+    from train.plan import make_plan, plan_lines
+
+    with progress("looking at the data") as report:
+        made = make_plan(settings, out, jobs, report)
+    for line in plan_lines(made):
+        print(line)
 
 
 @app.command("check-data")

@@ -12,16 +12,14 @@ import multiprocessing
 import os
 import platform
 import re
-import resource
 import statistics
-import sys
 import time
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import config
-from train.device import device_name, import_tensorflow, set_up_device, settle
+from train.device import device_name, import_tensorflow, peak_memory, set_up_device, settle
 
 _DTYPES = {"float32": "float32", "mixed_bfloat16": "bfloat16", "mixed_float16": "float16"}
 _LAZY = 16
@@ -116,14 +114,6 @@ def measure_parts(tf, trainer, settings, options):
     }
 
 
-def peak_gigabytes(tf):
-    """Of the process, or of the GPU's memory."""
-    if tf.config.list_physical_devices("GPU"):
-        return tf.config.experimental.get_memory_info("GPU:0")["peak"] / _GIGA
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / _GIGA
-
-
 def measure(settings, steps):
     """{quantity: text} of one precision, in a process of its own."""
     tf = import_tensorflow()
@@ -136,7 +126,7 @@ def measure(settings, steps):
     run = settings.experiment.runs[0]
     trainer = Trainer(settings, run)
     seconds = time_step(settings, trainer, steps).mean
-    memory = peak_gigabytes(tf)
+    memory = peak_memory(tf) / _GIGA
     options = {"jit_compile": settings.train.jit_compile}
     parts = measure_parts(tf, trainer, settings, options)
     parts["backward, by difference"] = seconds - sum(parts.values())

@@ -79,7 +79,7 @@ class Evaluator:
         for index, real in enumerate(self.batches):
             start = index * self.batch_size
             batch_latents = latents[start : start + self.batch_size]
-            fake, batch_values = self._measure_batch(real, batch_latents, scale)
+            fake, batch_values = self.measure_batch(real, batch_latents, scale)
             values.append(batch_values)
             if self.features and np.all(np.isfinite(fake)):
                 fake_features.append(self.features(fake))
@@ -127,7 +127,8 @@ class Evaluator:
         per_image |= neighbour_metrics(*samples)._asdict()
 
     @tf.function(autograph=False)
-    def _measure_batch(self, real, latents, scale):
+    def measure_batch(self, real, latents, scale):
+        """Generated images (batch, height, width, 3), clipped, and the metrics of each by name."""
         generated = self.trainer.networks.generate(latents, scale)
         recovered = self.inverter.encode(generated)
         fake = tf.clip_by_value(generated, -1.0, 1.0)

@@ -3,6 +3,8 @@
 import contextlib
 import os
 import re
+import resource
+import sys
 from pathlib import Path
 
 _CPU_INFO = Path("/proc/cpuinfo")
@@ -106,6 +108,14 @@ def device_name(tf, threads=None):
     if not gpus:
         return f"CPU, {threads or os.cpu_count()} of {os.cpu_count()} cores"
     return tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU")
+
+
+def peak_memory(tf):
+    """The most bytes that this process has held so far, or held of the GPU's memory."""
+    if tf.config.list_physical_devices("GPU"):
+        return tf.config.experimental.get_memory_info("GPU:0")["peak"]
+    unit = 1 if sys.platform == "darwin" else 1024
+    return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def first_line(error):

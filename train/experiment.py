@@ -38,7 +38,7 @@ class Report(NamedTuple):
     row: dict[str, Any]
 
 
-class Plan(NamedTuple):
+class Prepared(NamedTuple):
     """What `prepare` found out."""
 
     steps_per_epoch: int
@@ -71,7 +71,7 @@ def feature_cache(out):
 
 
 def prepare(config, jobs, out):
-    """Let fail now whatever would fail later: folders, data, feature network. Returns a `Plan`.
+    """Let fail now whatever would fail later: folders, data, feature network. Returns `Prepared`.
 
     Raises UserError.
     """
@@ -88,7 +88,7 @@ def prepare(config, jobs, out):
     if left_out:
         print(f"{left_out} bad images are left out; `python main.py check-data` lists them")
     load_features(config.evaluate.features, feature_cache(out))
-    return Plan(
+    return Prepared(
         steps_per_epoch=sizes["train"] // config.train.batch_size,
         gpus=len(tf.config.list_physical_devices("GPU")),
         device=device_name(tf),
@@ -207,9 +207,9 @@ def _prepare_and_answer(config, jobs, out, answers):
         answers.put(JobError(f"preparation:\n{traceback.format_exc()}"))
 
 
-def default_workers(plan, jobs):
+def default_workers(gpus, jobs):
     """As many runs at once as there are cores; on a GPU, one."""
-    return 1 if plan.gpus else max(1, min(len(jobs), os.cpu_count()))
+    return 1 if gpus else max(1, min(len(jobs), os.cpu_count()))
 
 
 def run_experiment(config, jobs, out, workers, report):

@@ -6,9 +6,10 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from train.loop import REPORT_SECONDS
 from train.monitor import STEPS_PER_LOOK
 
-_SHORT_SECONDS = 0.025  # of such steps, the loop takes several in one call
+_SHORT_SECONDS = REPORT_SECONDS / STEPS_PER_LOOK  # the loop takes several in one call
 
 
 class StepTime(NamedTuple):
@@ -41,18 +42,18 @@ def time_step(config, trainer, steps=3, seconds=0.0):
         return (time.perf_counter() - start) / len(batches)
 
     def measure(iterations):
+        call(iterations)  # which also traces and compiles it
         end, measured = time.perf_counter() + seconds, []
         while len(measured) < steps or time.perf_counter() < end:
             measured.append(call(iterations))
         return statistics.median(measured)
 
-    call(0)  # which also traces and compiles it
-    if interval == 1 and call(0) < _SHORT_SECONDS:
-        batches = random_batches(config, STEPS_PER_LOOK)
-        call(0)
     with_r1 = measure(0)
-    if interval == 1:
-        return StepTime(with_r1, None, with_r1)
-    call(1)
-    without_r1 = measure(1)
-    return StepTime(with_r1, without_r1, (with_r1 + (interval - 1) * without_r1) / interval)
+    if interval > 1:
+        without_r1 = measure(1)
+        mean = (with_r1 + (interval - 1) * without_r1) / interval
+        return StepTime(with_r1, without_r1, mean)
+    if with_r1 < _SHORT_SECONDS:
+        batches = random_batches(config, STEPS_PER_LOOK)
+        with_r1 = measure(0)
+    return StepTime(with_r1, None, with_r1)
