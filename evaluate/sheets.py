@@ -65,13 +65,18 @@ def _alternate(left, right):
     return np.stack([left, right], axis=1).reshape(-1, *left.shape[1:])
 
 
+def enlargement(size):
+    """The whole factor by which sheets enlarge images of this height."""
+    return math.ceil(_LEAST_TILE / size)
+
+
 def tile(images, columns=COLUMNS, group=1):
     """Lay images (n, height, width, 3) in [-1, 1] out row by row on white; uint8.
 
     `group` neighbours stand close together, such as the two images of a pair.
     """
     height, width = images.shape[1:3]
-    factor = math.ceil(_LEAST_TILE / height)
+    factor = enlargement(height)
     pixels = to_uint8(images).repeat(factor, axis=1).repeat(factor, axis=2)
     height, width = height * factor, width * factor
     rows = math.ceil(len(images) / columns)

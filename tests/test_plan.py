@@ -85,10 +85,13 @@ def test_without_the_data_the_config_tells_its_size(tiny, tmp_path, monkeypatch,
     code, output, errors = plan()
     assert (code, errors) == (0, "")
     assert "2 runs of 2 epochs of 4 steps" in output
-    assert "missing: data, so its size is the config's word (none: no such folder)" in output
+    assert (
+        "missing: data, so its size is the config's word (data.source: no such folder: none)"
+        in output
+    )
     assert "images/s can be read" not in output
     code, output, errors = plan(**{"data.test_size": None})
     assert code == 2
-    assert errors.startswith("error: none: no such folder")
+    assert errors.startswith("error: data.source: no such folder: none")
     assert not (tmp_path / "tiny").exists()
     assert load(tmp_path / "config.yaml")

@@ -50,7 +50,7 @@ def make_plan(config, out, jobs=None, report=None):
 
 def _read_data(config, missing, report):
     """Sizes of the splits, steps an epoch, images a second that can be read (None without data)."""
-    from data import open_images, prepare, shuffled_batches
+    from data import check_size, open_images, prepare, shuffled_batches
 
     sizes = {"train": config.data.train_size, "test": config.data.test_size}
     rate = None
@@ -66,6 +66,8 @@ def _read_data(config, missing, report):
     except UserError as error:
         if None in sizes.values():
             raise
+        for split, size in sizes.items():
+            check_size(config, split, size)
         missing.append(f"data, so its size is the config's word ({error})")
     return {
         "train_images": sizes["train"],
@@ -140,14 +142,18 @@ def _seconds(function, calls=3):
 
 def _size_of_files(config, plan):
     """Bytes on disk: checkpoints exactly, sheets at most."""
+    from evaluate.sheets import enlargement
+
     weights = sum(plan["parameters"].values()) * _FLOAT_BYTES
     checkpoints = config.train.keep_checkpoints + 2  # the best one, and one while it is written
-    pixels = 3 * config.data.resolution**2
+    size = config.data.resolution
+    pixels = 3 * size**2
+    tiles = plan["runs"] * config.train.epochs * _SHEETS * _TILES
     images = plan["train_images"] + plan["test_images"]
     return {
         "evaluations": -(-config.train.epochs // config.evaluate.every),
         "checkpoint_bytes": plan["runs"] * checkpoints * _COPIES_OF_WEIGHTS * weights,
-        "sheet_bytes": plan["runs"] * config.train.epochs * _SHEETS * _TILES * pixels,
+        "sheet_bytes": tiles * pixels * enlargement(size) ** 2,
         "cache_bytes": images * pixels if config.data.cache == "disk" else 0,
         "epochs": config.train.epochs,
     }
