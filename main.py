@@ -25,7 +25,6 @@ from train.experiment import (
     evaluate_run,
     experiment_folder,
     list_jobs,
-    prepare,
     prepare_apart,
     run_experiment,
     run_job,
@@ -89,7 +88,7 @@ def reproduce(
         start = time.perf_counter()
         print("looking at the data and the feature network ...", flush=True)
         prepared = prepare_apart(settings, everything, out)
-        print(f"training in {prepared.precision} on {prepared.device}")
+        print(f"training in {' and '.join(prepared.precisions)} on {prepared.device}")
         workers = jobs or default_workers(prepared.gpus, to_do)
         with Display(settings, to_do, prepared.steps_per_epoch) as display:
             failures = run_experiment(settings, to_do, out, workers, display.update)
@@ -117,8 +116,8 @@ def train(
     job = Job(run, seed, experiment_folder(settings, out) / run / f"seed_{seed}")
     if fresh:
         move_aside(RunFolder(job.folder))
-    prepared = prepare(settings, [job], out)
-    print(f"training in {prepared.precision} on {prepared.device}")
+    prepared = prepare_apart(settings, [job], out)
+    print(f"training in {' and '.join(prepared.precisions)} on {prepared.device}")
     with Display(settings, [job], prepared.steps_per_epoch) as display:
         run_job(settings, job, out, display.update)
     print(f"metrics, images and checkpoints are in {job.folder}")

@@ -2,9 +2,10 @@
 
     python -m benchmarks.step [CONFIG] [--precision float32 mixed_bfloat16] [--set KEY=VALUE]...
 
-The ceiling is measured in the same process: a bare convolution of TensorFlow, forward and both
-gradients, of the same dtype at each shape that the step has, weighted by what the step computes of
-each. Images are random. Each precision has a process of its own, for its peak memory.
+The ceiling is measured in the same process: a bare convolution, forward and both gradients, of the
+same dtype at each shape that the step has, weighted by what the step computes of each. It is one
+where a convolution takes milliseconds; of small networks it is that of calling TensorFlow. Images
+are random. Each precision has a process of its own, for its peak memory.
 """
 
 import argparse
@@ -12,8 +13,7 @@ import multiprocessing
 import os
 import platform
 import re
-import statistics
-import time
+from functools import partial
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -26,39 +26,49 @@ _LAZY = 16
 _GIGA = 1e9
 
 
-def median_seconds(function, calls=3):
-    """Of a compiled function without arguments, which returns tensors; after one call more."""
-    seconds = []
-    for _ in range(calls + 1):
-        start = time.perf_counter()
-        import_tensorflow().nest.map_structure(lambda tensor: tensor.numpy(), function())
-        seconds.append(time.perf_counter() - start)
-    return statistics.median(seconds[1:])
+def seconds_of(tf, function, options):
+    """Of a function without arguments that returns tensors, compiled."""
+    from train.timing import median_seconds
+
+    compiled = tf.function(function, autograph=False, **options)
+
+    def call():
+        for tensor in tf.nest.flatten(compiled()):
+            tensor.numpy()
+
+    call()
+    return median_seconds(call)
 
 
 def measure_convolution(tf, convolution, batch_size, dtype, options):
-    """FLOP/s of a bare convolution, forward and both gradients."""
+    """FLOP/s of a bare convolution, forward and both gradients.
+
+    Of TensorFlow's own, or the project's (`models.layers.convolve`) where that is faster.
+    """
+    from models.layers import convolve
+
     size, kernel_size = convolution.input_size, convolution.kernel_size
     inputs = tf.cast(tf.random.normal((batch_size, size, size, convolution.inputs)), dtype)
-    shape = (kernel_size, kernel_size, convolution.inputs, convolution.outputs)
-    is_up = convolution.output_size > size
-    if is_up:
-        shape = (*shape[:2], *shape[:1:-1])
-    kernel = tf.cast(tf.random.normal(shape), dtype)
+    ends = (convolution.inputs, convolution.outputs)
     output_shape = (batch_size, *(convolution.output_size,) * 2, convolution.outputs)
     upstream = tf.cast(tf.random.normal(output_shape), dtype)
+    if convolution.output_size > size:
+        ends = ends[::-1]
+        kinds = [lambda x, k: tf.nn.conv2d_transpose(x, k, output_shape, 2)]
+    elif convolution.output_size < size:
+        kinds = [lambda x, k: tf.nn.conv2d(x, k, 2, "SAME")]
+    else:
+        kinds = [lambda x, k: tf.nn.conv2d(x, k, 1, "SAME"), convolve]
+    kernel = tf.cast(tf.random.normal((kernel_size, kernel_size, *ends)), dtype)
 
-    @tf.function(autograph=False, **options)
-    def forward_and_backward():
-        if is_up:
-            outputs = tf.nn.conv2d_transpose(inputs, kernel, output_shape, 2)
-        else:
-            outputs = tf.nn.conv2d(inputs, kernel, size // convolution.output_size, "SAME")
+    def forward_and_backward(convolve):
+        outputs = convolve(inputs, kernel)
         gradients = tf.gradients(outputs, [inputs, kernel], upstream)
         # Of each a number: copying them out is no part of it.
         return [tf.reshape(tensor, [-1])[0] for tensor in (outputs, *gradients)]
 
-    return 3 * batch_size * convolution.flops / median_seconds(forward_and_backward)
+    seconds = min(seconds_of(tf, partial(forward_and_backward, kind), options) for kind in kinds)
+    return 3 * batch_size * convolution.flops / seconds
 
 
 def measure_ceiling(tf, networks, settings, dtype, options):
@@ -67,7 +77,7 @@ def measure_ceiling(tf, networks, settings, dtype, options):
 
     passes = {
         "synthesis": flops.GENERATOR_PASSES,
-        "discriminator": flops.FAKE_PASSES + flops.REAL_PASSES + flops.R1_PASSES,
+        "discriminator": flops.discriminator_passes(settings.train),
     }
     work, seconds, rates = 0, 0.0, {}
     for name, count in passes.items():
@@ -108,10 +118,7 @@ def measure_parts(tf, trainer, settings, options):
         ),
         "Adam": update,
     }
-    return {
-        name: median_seconds(tf.function(part, autograph=False, **options))
-        for name, part in parts.items()
-    }
+    return {name: seconds_of(tf, part, options) for name, part in parts.items()}
 
 
 def measure(settings, steps):
@@ -131,7 +138,7 @@ def measure(settings, steps):
     parts = measure_parts(tf, trainer, settings, options)
     parts["backward, by difference"] = seconds - sum(parts.values())
     batch_size = settings.train.batch_size
-    rate = batch_size * step_flops(trainer.networks, settings.train.r1_interval) / seconds
+    rate = batch_size * step_flops(trainer.networks, settings.train) / seconds
     dtype = _DTYPES[settings.train.precision]
     ceiling = measure_ceiling(tf, trainer.networks, settings, dtype, options)
     train = settings.train.model_copy(update={"r1_interval": _LAZY})
@@ -170,7 +177,7 @@ def main():
     parser.add_argument("config", nargs="?", default="configs/celeba128.yaml")
     parser.add_argument("--precision", nargs="+", choices=_DTYPES, default=[*_DTYPES][:2])
     parser.add_argument("--set", dest="overrides", action="append", default=[])
-    parser.add_argument("--steps", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=5, help="calls to time")
     arguments = parser.parse_args()
     columns = {}
     context = multiprocessing.get_context("spawn")

@@ -14,14 +14,8 @@ import numpy as np
 
 import config
 from train.display import Display
-from train.experiment import (
-    default_workers,
-    experiment_folder,
-    list_jobs,
-    prepare_apart,
-    run_experiment,
-)
-from train.run_folder import RunFolder, read_runs
+from train.experiment import default_workers, list_jobs, prepare_apart, run_experiment
+from train.run_folder import RunFolder
 
 VARIANTS = {
     "float32": {"precision": "float32"},
@@ -35,7 +29,11 @@ _FIRST_EPOCH = 3  # before it, the curves are steep
 def train(settings, out):
     """Train what is not complete; returns {curve: (seeds, epochs)}."""
     jobs = list_jobs(settings, out)
-    to_do = [job for job in jobs if RunFolder(job.folder).epochs_done() < settings.train.epochs]
+    folders = [RunFolder(job.folder) for job in jobs]
+    for folder in folders:
+        folder.check_config(settings)
+    epochs = settings.train.epochs
+    to_do = [job for job in jobs if RunFolder(job.folder).epochs_done() < epochs]
     if to_do:
         prepared = prepare_apart(settings, jobs, out)
         workers = default_workers(prepared.gpus, to_do)
@@ -43,8 +41,7 @@ def train(settings, out):
             failures = run_experiment(settings, to_do, out, workers, display.update)
         if failures:
             raise SystemExit("; ".join(failures))
-    (folders,) = read_runs(experiment_folder(settings, out)).values()
-    rows = [folder.rows() for folder in folders]
+    rows = [folder.rows()[:epochs] for folder in folders]
     return {name: np.array([[row[name] for row in of_seed] for of_seed in rows]) for name in CURVES}
 
 
@@ -58,7 +55,7 @@ def vary(settings, name, changes, seeds):
     values = settings.model_dump()
     values["experiment"] = experiment
     values["train"] |= changes
-    values["evaluate"] |= {"features": "none"}
+    values["evaluate"] |= {"features": "none", "every": 1}
     return config.validate(values, name)
 
 
@@ -69,6 +66,8 @@ def main():
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--out", type=Path, default=Path("results"))
     arguments = parser.parse_args()
+    if arguments.seeds < 2:
+        parser.error("--seeds: use 2 or more, for their deviation")
     settings = config.load(arguments.config, arguments.overrides)
     curves = {
         name: train(vary(settings, name, changes, arguments.seeds), arguments.out)

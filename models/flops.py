@@ -12,9 +12,9 @@ from models.layers import EqualizedConv2D, EqualizedDense, ModulatedConv2D
 # Times that a training step computes each layer: forward, the gradient with respect to its input,
 # and that with respect to its weights.
 GENERATOR_PASSES = 3
-FAKE_PASSES = 4  # of the discriminator; the two losses have a gradient each with respect to inputs
-REAL_PASSES = 3
-R1_PASSES = 3  # the gradient that is penalised, and two for the penalty's own
+_FAKE_PASSES = 4  # of the discriminator; the two losses have a gradient each with respect to inputs
+_REAL_PASSES = 3
+_R1_PASSES = 3  # the gradient that is penalised, and two for the penalty's own
 
 
 class Convolution(NamedTuple):
@@ -53,10 +53,14 @@ def forward_flops(network):
     return products + sum(convolution.flops for convolution in convolutions(network))
 
 
-def step_flops(networks, r1_interval=1):
-    """Of a training step for each image of the batch, on average over `r1_interval` steps."""
+def discriminator_passes(settings):
+    """Of a training step with these `config.TrainConfig`, on average."""
+    r1 = _R1_PASSES / settings.r1_interval if settings.r1_weight else 0
+    return _FAKE_PASSES + _REAL_PASSES + r1
+
+
+def step_flops(networks, settings):
+    """Of a training step for each image of the batch, on average."""
     generator = forward_flops(networks.mapper) + forward_flops(networks.synthesis)
-    discriminator_passes = FAKE_PASSES + REAL_PASSES + R1_PASSES / r1_interval
-    return GENERATOR_PASSES * generator + discriminator_passes * forward_flops(
-        networks.discriminator
-    )
+    discriminator = forward_flops(networks.discriminator)
+    return GENERATOR_PASSES * generator + discriminator_passes(settings) * discriminator

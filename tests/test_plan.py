@@ -6,7 +6,6 @@ import pytest
 import yaml
 
 import main
-from config import load
 from tests.conftest import SMALLEST
 from train.experiment import Job, run_job
 from train.plan import make_plan, plan_lines
@@ -47,7 +46,7 @@ def test_the_plan_in_words():
         "a run: 60.0 minutes of training, 5.0 minutes of evaluation (5 times 800 images)",
         "the experiment: 4.3 hours, 2 at a time",
         "memory: 4.0 GB while training",
-        "disk: 30.0 MB of checkpoints, up to 1.0 GB of image sheets",
+        "disk, at most: 30.0 MB of checkpoints, 1.0 GB of image sheets",
         "data: 30 images/s can be read, training takes 40: it would wait 25% of the time",
         "missing: features",
     ]
@@ -85,13 +84,9 @@ def test_without_the_data_the_config_tells_its_size(tiny, tmp_path, monkeypatch,
     code, output, errors = plan()
     assert (code, errors) == (0, "")
     assert "2 runs of 2 epochs of 4 steps" in output
-    assert (
-        "missing: data, so its size is the config's word (data.source: no such folder: none)"
-        in output
-    )
+    assert "missing: none; the numbers of images are those of the config" in output
     assert "images/s can be read" not in output
     code, output, errors = plan(**{"data.test_size": None})
     assert code == 2
     assert errors.startswith("error: data.source: no such folder: none")
     assert not (tmp_path / "tiny").exists()
-    assert load(tmp_path / "config.yaml")

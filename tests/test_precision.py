@@ -86,12 +86,21 @@ def test_hundreds_of_steps_end_where_float32_does(trained, precision):
 
 def test_losses_are_scaled_in_float16_only(trained):
     for precision, (_, statistics) in trained.items():
-        assert np.all(statistics["loss_scale"] >= (2.0 if precision == "mixed_float16" else 1.0))
-        assert np.ptp(statistics["loss_scale"]) == 0 or precision == "mixed_float16"
+        if precision == "mixed_float16":
+            assert np.all(statistics["loss_scale"] > 1.0)
+        else:
+            assert np.all(statistics["loss_scale"] == 1.0)
 
 
-def test_a_step_that_overflows_is_left_out(make_config):
+def test_a_step_that_overflows_is_left_out(make_config, trained):
+    """And one that does not is as in float32, with the norms of gradients before they are scaled."""
     trainer = Trainer(make_config(**{"train.precision": "mixed_float16"}), "normal_dls_dg")
+    trainer.optimizer.dynamic_scale.assign(4.0)
+    statistics = trainer.train_steps(images())
+    assert int(trainer.optimizer.iterations) == 1
+    for name, values in trained["float32"][1].items():
+        if name != "loss_scale":
+            assert float(statistics[name]) == pytest.approx(float(values[0]), rel=0.02)
     trainer.optimizer.dynamic_scale.assign(2.0**120)
     before, window = to_arrays(trainer.networks), trainer.variance_window.numpy()
     statistics = trainer.train_steps(images())
@@ -99,15 +108,12 @@ def test_a_step_that_overflows_is_left_out(make_config):
     assert [name for name in before if not np.array_equal(before[name], after[name])] == []
     np.testing.assert_array_equal(trainer.variance_window, window)
     assert float(trainer.optimizer.dynamic_scale) == 2.0**119
-    assert int(trainer.optimizer.iterations) == 0
+    assert int(trainer.optimizer.iterations) == 1
     assert not np.isfinite(statistics["discriminator_gradient_norm"])
     monitor = Monitor()
     monitor.add(1, statistics)
     (row,) = monitor.look()
     assert row["loss_scale"] == 2.0**120
-    trainer.optimizer.dynamic_scale.assign(4.0)
-    assert np.isfinite(trainer.train_steps(images())["discriminator_gradient_norm"])
-    assert int(trainer.optimizer.iterations) == 1
 
 
 @pytest.mark.parametrize(
@@ -146,17 +152,16 @@ def test_lazy_r1_counts_in_every_kth_step_k_times(make_config, tmp_path):
     assert np.flatnonzero(more).tolist() == [1, 4]  # steps 3 and 6, counted from 0
 
 
-def test_compiled_by_xla_it_is_the_same_step(make_config):
+def test_compiled_by_xla_they_are_the_same_steps(make_config, monkeypatch):
     """Of given latents: XLA draws others."""
     latents = np.random.default_rng(1).standard_normal((4, 6)).astype(np.float32)
+    monkeypatch.setattr(Trainer, "sample_latents", lambda *_: tf.constant(latents))
     plain, compiled = (
-        Trainer(make_config(**{"train.jit_compile": jit_compile}), "normal_dls_dg").train_step(
-            images()[0], latents
-        )
+        train(make_config(**{"train.jit_compile": jit_compile, "train.r1_interval": 2}), steps=2)[1]
         for jit_compile in (False, True)
     )
-    for name, value in plain.items():
-        assert float(compiled[name]) == pytest.approx(float(value), rel=1e-3), name
+    for name, values in plain.items():
+        np.testing.assert_allclose(compiled[name], values, rtol=1e-2, err_msg=name)
 
 
 class FakeTensorFlow:

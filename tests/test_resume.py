@@ -154,6 +154,28 @@ def test_a_run_goes_on_with_the_cores_it_began_with(half, monkeypatch):
     assert used == [7]
 
 
+def test_a_run_goes_on_in_the_precision_it_began_with(half, monkeypatch):
+    from train import experiment
+
+    values = yaml.safe_load(half.config_path.read_text())
+    assert values["recorded"]["precision"] == "float32"
+    assert values["recorded"]["jit_compile"] is False
+    values["recorded"] |= {"precision": "mixed_bfloat16", "jit_compile": True}
+    half.config_path.write_text(yaml.safe_dump(values))
+    opened = []
+
+    def open_run(config, *_):
+        opened.append((config.train.precision, config.train.jit_compile))
+        raise UserError("that is enough")
+
+    monkeypatch.setattr(experiment, "_open_run", open_run)
+    with pytest.raises(UserError, match="enough"):
+        train(config(), half.path)
+    with pytest.raises(UserError, match="enough"):
+        experiment.evaluate_run(half.path)
+    assert opened == [("mixed_bfloat16", True)] * 2
+
+
 def test_a_loss_that_is_not_finite_stops_the_run_before_anything_is_saved(half):
     """Even where each step is saved."""
     folder = half

@@ -108,13 +108,23 @@ def test_learning_rates_decay_and_the_mapper_is_slower(make_config, batch):
 
 
 def test_a_checkpoint_goes_on_exactly(make_config, batch, tmp_path):
-    trainer = Trainer(make_config(), "normal_dls_dg")
+    """With the loss scale, and the number of steps, from which lazy R1 takes its turns."""
+    config = make_config(**{"train.precision": "mixed_float16"})
+    trainer = Trainer(config, "normal_dls_dg")
+    trainer.optimizer.dynamic_scale.assign(64.0)
     trainer.train_step(batch)
     path = tf.train.Checkpoint(**trainer.state()).write(str(tmp_path / "checkpoint"))
-    expected = [float(trainer.train_step(batch)["encoder_loss"]) for _ in range(2)]
-    other = Trainer(make_config(), "normal_dls_dg", seed=9)
+
+    def two_steps(trainer):
+        rows = [trainer.train_step(batch) for _ in range(2)]
+        return [{name: float(value) for name, value in row.items()} for row in rows]
+
+    expected = two_steps(trainer)
+    other = Trainer(config, "normal_dls_dg", seed=9)
     tf.train.Checkpoint(**other.state()).read(path).assert_consumed()
-    assert [float(other.train_step(batch)["encoder_loss"]) for _ in range(2)] == expected
+    assert int(other.optimizer.iterations) == 1
+    assert two_steps(other) == expected
+    assert float(other.optimizer.dynamic_scale) == 64.0
     np.testing.assert_array_equal(other.variance_window, trainer.variance_window)
 
 

@@ -16,11 +16,15 @@ def import_tensorflow():
     """Import TensorFlow, late and without the lines it writes before its log level counts.
 
     Late, because it takes seconds: neither `--help` nor an error in the config waits for it. On
-    CPUs it is told to keep freed memory: to ask for it anew takes a quarter of a large step.
+    CPUs it is told to keep freed memory, which to ask for anew takes a quarter of a large step; on
+    GPUs, that float32 is float32 and not TensorFloat-32.
     """
     os.environ.setdefault("TF_CPU_ALLOCATOR_USE_BFC", "true")
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    os.environ.setdefault("TF_CPU_BFC_MEM_LIMIT_IN_MB", str(memory // 2**20))
     with _standard_error_to(os.devnull):
         import tensorflow
+    tensorflow.config.experimental.enable_tensor_float_32_execution(False)
     for gpu in tensorflow.config.list_physical_devices("GPU"):
         tensorflow.config.experimental.set_memory_growth(gpu, True)  # processes share its memory
     return tensorflow
@@ -89,13 +93,11 @@ def settle(tf, config, recorded=None):
 def set_up_device(tf, settings, threads=None):
     """Limit the cores to use; returns the device in words. `settings` is a `config.TrainConfig`.
 
-    With `deterministic`, by default on CPUs, TensorFlow computes the same bits every time. With
-    `precision` float32, recent GPUs compute in it, not in their TensorFloat-32.
+    With `deterministic`, by default on CPUs, TensorFlow computes the same bits every time.
     """
     gpus = tf.config.list_physical_devices("GPU")
     if settings.deterministic is True or (settings.deterministic == "auto" and not gpus):
         tf.config.experimental.enable_op_determinism()
-    tf.config.experimental.enable_tensor_float_32_execution(settings.precision != "float32")
     if threads and threads != os.cpu_count():
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(threads)

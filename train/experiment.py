@@ -44,7 +44,7 @@ class Prepared(NamedTuple):
     steps_per_epoch: int
     gpus: int
     device: str
-    precision: str
+    precisions: list[str]
 
 
 class JobError(Exception):
@@ -92,7 +92,9 @@ def prepare(config, jobs, out):
         steps_per_epoch=sizes["train"] // config.train.batch_size,
         gpus=len(tf.config.list_physical_devices("GPU")),
         device=device_name(tf),
-        precision=settle(tf, config).train.precision,
+        precisions=sorted(
+            {settle(tf, config, RunFolder(j.folder).recorded()).train.precision for j in jobs}
+        ),
     )
 
 
@@ -115,7 +117,7 @@ def run_job(config, job, out, report, threads=None):
     def report_progress(epoch, step, row):
         report(Report(job, epoch, step, row))
 
-    with folder.locked(), _told_when_memory_ends(tf):
+    with folder.locked(), told_when_memory_ends(tf):
         folder.write_config(
             config,
             job.run,
@@ -131,7 +133,8 @@ def run_job(config, job, out, report, threads=None):
 
 
 @contextlib.contextmanager
-def _told_when_memory_ends(tf):
+def told_when_memory_ends(tf):
+    """Within, running out of memory raises UserError."""
     try:
         yield
     except (tf.errors.ResourceExhaustedError, MemoryError) as error:

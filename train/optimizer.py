@@ -32,7 +32,7 @@ class FusedAdam(keras.optimizers.Adam):
         )
 
 
-def build_optimizer(settings, networks, precision):
+def build_optimizer(settings, networks):
     """One Adam for all networks, with a smaller learning rate for the mapper.
 
     `settings` is a `config.TrainConfig`. With mixed_float16 it scales losses against underflow, and
@@ -45,7 +45,7 @@ def build_optimizer(settings, networks, precision):
         variables += network.trainable_variables
         multipliers += [multiplier] * len(network.trainable_variables)
     optimizer = FusedAdam(multipliers, beta_1=settings.beta_1, beta_2=settings.beta_2, epsilon=1e-7)
-    if precision == "mixed_float16":
+    if settings.precision == "mixed_float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     optimizer.build(variables)
     return optimizer

@@ -1,21 +1,20 @@
 """What an experiment will take, without training it. See `make_plan`."""
 
+import glob
 import os
-import statistics
 import time
 
 import numpy as np
 
 from config import UserError
 from train.device import device_name, import_tensorflow, peak_memory, set_up_device, settle
-from train.experiment import default_workers, feature_cache, list_jobs
+from train.experiment import default_workers, feature_cache, list_jobs, told_when_memory_ends
 
 _GIGA = 1e9
-_TIMED_SECONDS = 5.0
-_FEATURE_ROWS = 2000
-_SHEETS = 12  # of an epoch, with
-_TILES = 64  # images each; to draw them takes as long as
-_IMAGES_OF_SHEETS = 128  # images take to be measured
+_READING_SECONDS = 5.0
+_NEIGHBOUR_ROWS = 2000  # timed in place of all, of which the time grows as the square
+_SHEETS, _TILES = 12, 64  # image sheets of an epoch, and images on each
+_IMAGES_AS_SHEETS = 128  # to be measured, these take as long as the sheets do to be drawn
 _FLOAT_BYTES = 4
 _COPIES_OF_WEIGHTS = 3  # in a checkpoint: the weights and the two means of Adam
 
@@ -23,9 +22,10 @@ _COPIES_OF_WEIGHTS = 3  # in a checkpoint: the weights and the two means of Adam
 def make_plan(config, out, jobs=None, report=None):
     """Times, memory and disk of an experiment, as a dict; `plan_lines` puts them into words.
 
-    Some steps, one evaluation of a batch and some seconds of reading data are timed on this device,
+    Some steps, the evaluation of a batch and some seconds of reading data are timed on this device,
     with the cores that each of `jobs` runs at once would have. Data that is not there is left out,
-    if the config tells its size, as are features that cannot be had. Raises UserError otherwise.
+    if the config tells its size, as are features that cannot be had; a disk cache is filled, as
+    training would. Raises UserError for what training would refuse, and for too little memory.
     """
     tf = import_tensorflow()
     gpus = len(tf.config.list_physical_devices("GPU"))
@@ -43,8 +43,9 @@ def make_plan(config, out, jobs=None, report=None):
         "missing": [],
     }
     plan |= _read_data(config, plan["missing"], report)
-    plan |= _time_training(settled)
-    plan |= _time_evaluation(settled, plan, out)
+    with told_when_memory_ends(tf):
+        plan |= _time_training(settled)
+        plan |= _time_evaluation(settled, plan, out)
     return plan | _size_of_files(config, plan)
 
 
@@ -53,22 +54,22 @@ def _read_data(config, missing, report):
     from data import check_size, open_images, prepare, shuffled_batches
 
     sizes = {"train": config.data.train_size, "test": config.data.test_size}
+    kind, _, path = config.data.source.partition(":")
+    is_absent = kind not in ("digits", "tfds") and not (os.path.exists(path) or glob.glob(path))
     rate = None
-    try:
+    if is_absent and None not in sizes.values():
+        for split, size in sizes.items():
+            check_size(config, split, size)
+        missing.append(f"{path}; the numbers of images are those of the config")
+    else:
         sizes, _ = prepare(config, report)
         batches = shuffled_batches(config, open_images(config.data, "train"), seed=0, epoch=1)
         start, images = time.perf_counter(), 0
         for _ in batches:
             images += config.train.batch_size
-            if (seconds := time.perf_counter() - start) > _TIMED_SECONDS:
+            if (seconds := time.perf_counter() - start) > _READING_SECONDS:
                 break
         rate = images / seconds
-    except UserError as error:
-        if None in sizes.values():
-            raise
-        for split, size in sizes.items():
-            check_size(config, split, size)
-        missing.append(f"data, so its size is the config's word ({error})")
     return {
         "train_images": sizes["train"],
         "test_images": sizes["test"],
@@ -84,10 +85,10 @@ def _time_training(config):
 
     tf = import_tensorflow()
     trainer = Trainer(config, config.experiment.runs[0])
-    seconds = time_step(config, trainer, steps=1, seconds=_TIMED_SECONDS).mean
+    seconds = time_step(config, trainer, calls=1).mean
     return {
         "parameters": {n: net.count_params() for n, net in trainer.networks._asdict().items()},
-        "step_flops_per_image": step_flops(trainer.networks, config.train.r1_interval),
+        "step_flops_per_image": step_flops(trainer.networks, config.train),
         "step_seconds": seconds,
         "images_per_second": config.train.batch_size / seconds,
         "memory_bytes": peak_memory(tf),
@@ -102,12 +103,13 @@ def _time_evaluation(config, plan, out):
     from evaluate.frechet import frechet_distance
     from evaluate.precision_recall import neighbour_metrics
     from train.step import Trainer
+    from train.timing import median_seconds
 
     features = None
     try:
         features = load_features(config.evaluate.features, feature_cache(out))
     except UserError as error:
-        plan["missing"].append(f"features, so evaluation is timed without them ({error})")
+        plan["missing"].append(f"features; evaluation is timed without ({error})")
     batch_size, size = config.evaluate.batch_size, config.data.resolution
     random = np.random.default_rng(0)
     real = random.uniform(-1.0, 1.0, (batch_size, size, size, 3)).astype(np.float32)
@@ -121,37 +123,30 @@ def _time_evaluation(config, plan, out):
 
     images = plan["test_images"] // batch_size * batch_size
     width = evaluate_batch().shape[-1]
-    seconds = (images + _IMAGES_OF_SHEETS) / batch_size * _seconds(evaluate_batch)
+    seconds = (images + _IMAGES_AS_SHEETS) / batch_size * median_seconds(evaluate_batch)
     if features:
-        rows = min(images, _FEATURE_ROWS)
-        samples = [random.standard_normal((rows, width)) for _ in range(2)]
+        samples = [random.standard_normal((images, width), np.float32) for _ in range(2)]
+        some = [of_samples[:_NEIGHBOUR_ROWS] for of_samples in samples]
         distances = 1 + config.evaluate.bootstrap
-        seconds += distances * _seconds(lambda: frechet_distance(*samples))
-        seconds += (images / rows) ** 2 * _seconds(lambda: neighbour_metrics(*samples))
+        seconds += distances * median_seconds(lambda: frechet_distance(*samples), calls=1)
+        ratio = images / len(some[0])
+        seconds += ratio**2 * median_seconds(lambda: neighbour_metrics(*some), calls=1)
     return {"evaluation_seconds": seconds}
 
 
-def _seconds(function, calls=3):
-    seconds = []
-    for _ in range(calls):
-        start = time.perf_counter()
-        function()
-        seconds.append(time.perf_counter() - start)
-    return statistics.median(seconds)
-
-
 def _size_of_files(config, plan):
-    """Bytes on disk: checkpoints exactly, sheets at most."""
+    """Bytes on disk at most: PNG makes sheets smaller, and not every run has all checkpoints."""
     from evaluate.sheets import enlargement
 
     weights = sum(plan["parameters"].values()) * _FLOAT_BYTES
     checkpoints = config.train.keep_checkpoints + 2  # the best one, and one while it is written
     size = config.data.resolution
     pixels = 3 * size**2
-    tiles = plan["runs"] * config.train.epochs * _SHEETS * _TILES
+    evaluations = -(-config.train.epochs // config.evaluate.every)
+    tiles = plan["runs"] * evaluations * _SHEETS * _TILES
     images = plan["train_images"] + plan["test_images"]
     return {
-        "evaluations": -(-config.train.epochs // config.evaluate.every),
+        "evaluations": evaluations,
         "checkpoint_bytes": plan["runs"] * checkpoints * _COPIES_OF_WEIGHTS * weights,
         "sheet_bytes": tiles * pixels * enlargement(size) ** 2,
         "cache_bytes": images * pixels if config.data.cache == "disk" else 0,
@@ -188,7 +183,7 @@ def plan_lines(plan):
     )
     yield f"memory: {_size(plan['workers'] * plan['memory_bytes'])} while training"
     yield (
-        f"disk: {_size(plan['checkpoint_bytes'])} of checkpoints, up to "
+        f"disk, at most: {_size(plan['checkpoint_bytes'])} of checkpoints, "
         f"{_size(plan['sheet_bytes'])} of image sheets"
         + (f", {_size(plan['cache_bytes'])} of decoded images" if plan["cache_bytes"] else "")
     )

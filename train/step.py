@@ -6,7 +6,7 @@ import tensorflow as tf
 from config import Run
 from models import build_networks
 from models.latent import latent_scale, sample_prior, update_window
-from train.device import choose_jit_compile, choose_precision
+from train.device import settle
 from train.losses import (
     discriminator_adversarial_loss,
     encoder_loss,
@@ -26,21 +26,20 @@ class Trainer:
     def __init__(self, config, run, seed=0):
         keras.utils.set_random_seed(seed)
         self.run = Run.parse(run)
-        self.settings = config.train
+        self.settings = settle(tf, config).train
         # "DG" is line 8 of the paper; "D" leaves the encoder loss to the discriminator.
         self.generator_encoder_weight = (
             config.train.encoder_weight if self.run.encoder_loss_in_generator else 0.0
         )
-        precision = choose_precision(tf, config.train.precision)
-        self.networks = build_networks(config, precision)
+        self.networks = build_networks(config, self.settings.precision)
         self.variance_window = tf.Variable(
             tf.ones((config.latent.variance_window, config.latent.dim)), trainable=False
         )
         self.random = keras.random.SeedGenerator(seed)
-        self.optimizer = build_optimizer(config.train, self.networks, precision)
+        self.optimizer = build_optimizer(self.settings, self.networks)
         options = {  # autograph has nothing to convert here, and takes as long as the rest
             "autograph": False,
-            "jit_compile": choose_jit_compile(tf, config.train.jit_compile),
+            "jit_compile": self.settings.jit_compile,
         }
         self.train_step = tf.function(self._train_step, **options)
         batch = (config.train.batch_size, config.data.resolution, config.data.resolution, 3)

@@ -27,33 +27,40 @@ def random_batches(config, steps=1):
     return tf.random.stateless_uniform(shape, (0, 0), -1.0, 1.0)
 
 
-def time_step(config, trainer, steps=3, seconds=0.0):
-    """The `StepTime` of a trainer: medians of as many `steps`, and of more for so many seconds.
+def median_seconds(function, calls=3):
+    """Of so many calls of a function."""
+    seconds = []
+    for _ in range(calls):
+        start = time.perf_counter()
+        function()
+        seconds.append(time.perf_counter() - start)
+    return statistics.median(seconds)
+
+
+def time_step(config, trainer, calls=3):
+    """The `StepTime` of a trainer, from so many calls of each kind; steps are taken as in training.
 
     The weights are trained on random images. `without_r1` is None if R1 is in every step.
     """
     interval = config.train.r1_interval
-    batches = random_batches(config)
 
-    def call(iterations):
-        trainer.optimizer.iterations.assign(iterations)
-        start = time.perf_counter()
-        trainer.train_steps(batches)["encoder_loss"].numpy()
-        return (time.perf_counter() - start) / len(batches)
+    def measure(batches, iterations, calls_at_once=1):
+        """The median, over `calls`, of the seconds of a step, from an iteration of Adam on."""
 
-    def measure(iterations):
-        call(iterations)  # which also traces and compiles it
-        end, measured = time.perf_counter() + seconds, []
-        while len(measured) < steps or time.perf_counter() < end:
-            measured.append(call(iterations))
-        return statistics.median(measured)
+        def call():
+            trainer.optimizer.iterations.assign(iterations)
+            for _ in range(calls_at_once):
+                trainer.train_steps(batches)["encoder_loss"].numpy()
 
-    with_r1 = measure(0)
+        call()  # which also traces and compiles it
+        return median_seconds(call, calls) / (calls_at_once * len(batches))
+
+    one = random_batches(config)
+    with_r1 = mean = measure(one, 0)
+    without_r1 = None
     if interval > 1:
-        without_r1 = measure(1)
+        without_r1 = measure(one, 1)
         mean = (with_r1 + (interval - 1) * without_r1) / interval
-        return StepTime(with_r1, without_r1, mean)
-    if with_r1 < _SHORT_SECONDS:
-        batches = random_batches(config, STEPS_PER_LOOK)
-        with_r1 = measure(0)
-    return StepTime(with_r1, None, with_r1)
+    if mean < _SHORT_SECONDS:
+        mean = measure(random_batches(config, STEPS_PER_LOOK), 0, calls_at_once=interval)
+    return StepTime(with_r1, without_r1, mean)
