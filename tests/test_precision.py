@@ -93,14 +93,14 @@ def test_losses_are_scaled_in_float16_only(trained):
 
 
 def test_a_step_that_overflows_is_left_out(make_config, trained):
-    """And one that does not is as in float32, with the norms of gradients before they are scaled."""
+    """And one that does not is as in float32, the norms being of gradients before the scaling."""
     trainer = Trainer(make_config(**{"train.precision": "mixed_float16"}), "normal_dls_dg")
     trainer.optimizer.dynamic_scale.assign(4.0)
     statistics = trainer.train_steps(images())
     assert int(trainer.optimizer.iterations) == 1
     for name, values in trained["float32"][1].items():
         if name != "loss_scale":
-            assert float(statistics[name]) == pytest.approx(float(values[0]), rel=0.02)
+            assert statistics[name].numpy() == pytest.approx(values[:1], rel=0.02)
     trainer.optimizer.dynamic_scale.assign(2.0**120)
     before, window = to_arrays(trainer.networks), trainer.variance_window.numpy()
     statistics = trainer.train_steps(images())
@@ -152,16 +152,17 @@ def test_lazy_r1_counts_in_every_kth_step_k_times(make_config, tmp_path):
     assert np.flatnonzero(more).tolist() == [1, 4]  # steps 3 and 6, counted from 0
 
 
-def test_compiled_by_xla_they_are_the_same_steps(make_config, monkeypatch):
+def test_compiled_by_xla_it_is_the_same_step(make_config):
     """Of given latents: XLA draws others."""
     latents = np.random.default_rng(1).standard_normal((4, 6)).astype(np.float32)
-    monkeypatch.setattr(Trainer, "sample_latents", lambda *_: tf.constant(latents))
     plain, compiled = (
-        train(make_config(**{"train.jit_compile": jit_compile, "train.r1_interval": 2}), steps=2)[1]
+        Trainer(make_config(**{"train.jit_compile": jit_compile}), "normal_dls_dg").train_step(
+            images()[0], latents
+        )
         for jit_compile in (False, True)
     )
-    for name, values in plain.items():
-        np.testing.assert_allclose(compiled[name], values, rtol=1e-2, err_msg=name)
+    for name, value in plain.items():
+        assert float(compiled[name]) == pytest.approx(float(value), rel=1e-3), name
 
 
 class FakeTensorFlow:
