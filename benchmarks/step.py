@@ -151,7 +151,7 @@ def measure(settings, steps):
         "ceiling, GFLOP/s": f"{ceiling / _GIGA:.0f}",
         "share of the ceiling": f"{rate / ceiling:.0%}",
         "peak memory, GB": f"{memory:.2f}",
-        **{f"{name}, share of a step": f"{part / seconds:.0%}" for name, part in parts.items()},
+        **{f"{name}, share of a step": f"{part / seconds:.1%}" for name, part in parts.items()},
         f"a step with r1_interval {_LAZY}, share": f"{lazy.mean / lazy.with_r1:.0%}",
     }
 

@@ -16,7 +16,7 @@ from train.device import first_line
 from train.monitor import STEPS_PER_LOOK, Monitor, NotFiniteError
 from train.signals import deferred
 
-REPORT_SECONDS = 0.25  # and the longest that a call of several steps takes
+REPORT_SECONDS = 0.5  # and the longest that a call of several steps takes
 _SECONDS_A_MINUTE = 60
 
 
@@ -25,7 +25,7 @@ def train_run(config, trainer, train_images, evaluator, folder, seed, report):
 
     After each epoch: a checkpoint, metrics and image sheets (every `evaluate.every` epochs and at
     the end), TensorBoard scalars, one row of metrics.jsonl. An epoch is done when it has its row.
-    `report(epoch, step, row)` is called a few times a second with the steps done in this epoch,
+    `report(epoch, step, row)` is called up to twice a second with the steps done in this epoch,
     and with the epoch's row at its end.
 
     Raises UserError for data that cannot be read, a full disk or a loss that is not finite, and
@@ -85,16 +85,10 @@ def _train_epoch(config, trainer, train_images, checkpoints, seed, report):
                 checkpoints.save((epoch - 1) * steps + step)
                 noted.raise_if_any()
     noted.raise_if_any()
+    row = {"epoch": epoch, "step": epoch * steps, "encoder_loss": losses / steps}
+    row |= {"learning_rate": trainer.learning_rate, "seconds_train": clock.seconds()}
     images = steps * config.train.batch_size
-    return {
-        "epoch": epoch,
-        "step": epoch * steps,
-        "images_seen": epoch * images,
-        "encoder_loss": losses / steps,
-        "learning_rate": trainer.learning_rate,
-        "images_per_second": images / clock.seconds(),
-        "seconds_train": clock.seconds(),
-    }
+    return row | {"images_seen": epoch * images, "images_per_second": images / clock.seconds()}
 
 
 class _Clock:
