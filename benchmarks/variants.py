@@ -73,7 +73,8 @@ def main():
         name: train(vary(settings, name, changes, arguments.seeds), arguments.out)
         for name, changes in VARIANTS.items()
     }
-    print("| | L_enc at the end | from float32's | largest | entropy at the end | largest |")
+    at_most = f"at most, from epoch {_FIRST_EPOCH} on"
+    print(f"| | L_enc at the end | from float32's | {at_most} | entropy at the end | {at_most} |")
     print("|---|---|---|---|---|---|")
     for name, of_variant in curves.items():
         loss, entropy = (of_variant[curve] for curve in CURVES)
