@@ -15,7 +15,7 @@ import yaml
 import main
 from config import load
 from tests.conftest import SMALLEST
-from train.experiment import prepare
+from train.experiment import prepare, prepare_apart
 from train.run_folder import RunFolder
 
 ROOT = Path(__file__).parent.parent
@@ -28,7 +28,11 @@ def config_file(config_file):
 
 @pytest.fixture
 def command(monkeypatch, capfd):
-    """A function: run a command in this process; returns (exit code, output, error output)."""
+    """A function: run a command in this process; returns (exit code, output, error output).
+
+    Preparations are made in this process too, which saves one that imports TensorFlow anew.
+    """
+    monkeypatch.setattr(main, "prepare_apart", prepare)
 
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["main.py", *map(str, arguments)])
@@ -44,7 +48,10 @@ def rows(folder):
     return [json.loads(line) for line in (folder / "metrics.jsonl").open()]
 
 
-def test_reproduce_trains_all_runs_once_and_draws_the_figures(config_file, command, tmp_path):
+def test_reproduce_trains_all_runs_once_and_draws_the_figures(
+    config_file, command, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(main, "prepare_apart", prepare_apart)  # as a user has it
     arguments = ("reproduce", config_file(), "--out", tmp_path, "--jobs", "2")
     code, output, errors = command(*arguments)
     assert (code, errors) == (0, "")
@@ -254,8 +261,9 @@ def test_a_feature_network_that_is_not_there_is_told_before_training(
     assert not (tmp_path / "tiny" / "normal_dls_d" / "seed_0" / "metrics.jsonl").exists()
 
 
-def test_broken_data_found_in_another_process(config_file, command, tmp_path):
-    """`reproduce` prepares in a process of its own; the error is one line all the same."""
+def test_broken_data_found_in_another_process(config_file, command, tmp_path, monkeypatch):
+    """Preparations are made in a process of their own; the error is one line all the same."""
+    monkeypatch.setattr(main, "prepare_apart", prepare_apart)
     source = f"data.source=folder:{tmp_path}/nowhere"
     code, _, errors = command("reproduce", config_file(), "--out", tmp_path, "--set", source)
     wrong(code, errors, "no such folder")
