@@ -17,6 +17,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is impor
 import typer
 
 from config import Run, UserError, in_one_line, load
+from evaluate.trained import commands as trained_commands
 from train.device import import_tensorflow
 from train.experiment import (
     Job,
@@ -183,6 +184,9 @@ def figures(
     print(f"figures {', '.join(map(str, drawn))} are in {experiment / 'figures'}")
     for number, why in missing.items():
         print(f"figure {number} not drawn: {why}")
+
+
+app.add_typer(trained_commands.app)
 
 
 def move_aside(folder):

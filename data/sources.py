@@ -42,15 +42,7 @@ class FolderSource:
         require_images(self)
 
     def read(self, index):
-        path = self.where / self.names[index]
-        try:
-            state = path.stat()
-            if not stat.S_ISREG(state.st_mode):  # to open a pipe would wait for ever
-                raise BadImageError("not a regular file")
-            require_size(state.st_size)
-            return path.read_bytes()
-        except OSError as error:
-            raise BadImageError(f"cannot be read: {reason(error)}") from error
+        return read_file(self.where / self.names[index])
 
     def listing(self):
         return [(name, *file_state(self.where / name)) for name in self.names]
@@ -111,6 +103,18 @@ class ZipSource:
     def listing(self):
         members = [(name, member.file_size, member.CRC) for name, member in self.members.items()]
         return [file_state(self.where), *sorted(members)]
+
+
+def read_file(path):
+    """The bytes of a file. Raises BadImageError."""
+    try:
+        state = path.stat()
+        if not stat.S_ISREG(state.st_mode):  # to open a pipe would wait for ever
+            raise BadImageError("not a regular file")
+        require_size(state.st_size)
+        return path.read_bytes()
+    except OSError as error:
+        raise BadImageError(f"cannot be read: {reason(error)}") from error
 
 
 def file_state(path):

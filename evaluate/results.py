@@ -73,21 +73,26 @@ def print_results(runs):
     table = Table(*HEADER, box=SIMPLE)
     for row in final_rows(runs):
         table.add_row(*row)
-    console = _wide_console()
+    console = wide_console()
     console.print(table, crop=False)
     console.print(f"FID, precision, recall: {feature_labels(runs)}", highlight=False)
 
 
-def _wide_console():
+def wide_console():
+    """A console for tables that a narrow terminal must not cut."""
     return Console(width=max(Console().width, _TABLE_WIDTH))
+
+
+def results_in_markdown(runs):
+    """The table with intervals, and of which features FID, precision and recall are."""
+    lines = [HEADER, ["---"] * len(HEADER), *final_rows(runs, with_intervals=True)]
+    text = "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+    return f"{text}\nFID, precision, recall: {feature_labels(runs)}\n"
 
 
 def write_results(runs, folder):
     """Write results.md and results.csv: the table as a reader wants it, and unrounded."""
-    lines = [HEADER, ["---"] * len(HEADER), *final_rows(runs, with_intervals=True)]
-    text = "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
-    text += f"\nFID, precision, recall: {feature_labels(runs)}\n"
-    (folder / "results.md").write_text(text, encoding="utf-8")
+    (folder / "results.md").write_text(results_in_markdown(runs), encoding="utf-8")
     with open(folder / "results.csv", "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         ends = [f"{key}_{end}" for key in _COLUMNS for end in _ENDS]
@@ -138,13 +143,16 @@ def print_comparison(recorded, measured, per_image):
             _number(None if of_images is None else np.median(of_images)),
             _number(None if of_images is None else _worst(name, of_images)),
         )
-    console = _wide_console()
+    console = wide_console()
     console.print(table, crop=False)
+    if "protocol" not in recorded:
+        console.print(f"epoch {recorded['epoch']}: nothing is recorded of it", highlight=False)
+        return
     different = differences(recorded, measured)
     verdict = f"differ from the record: {', '.join(different)}" if different else "as recorded"
     console.print(f"epoch {recorded['epoch']}: {verdict}", highlight=False)
-    before = recorded.get("protocol", {})
-    for key, now in measured.get("protocol", {}).items():
+    before = recorded["protocol"]
+    for key, now in measured["protocol"].items():
         if before.get(key) != now:
             console.print(f"protocol, {key}: {before.get(key)}, now {now}", highlight=False)
 

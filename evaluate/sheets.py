@@ -4,7 +4,7 @@ import math
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
+from PIL import Image
 
 from data.images import to_uint8
 from models.latent import UNIFORM_LIMIT
@@ -34,7 +34,7 @@ def draw_sheets(inverter, scale, prior, latents, noise, real_images):
     sheets = {"samples": tile(samples)}
     for name, images in pairs.items():
         again = inverter.reconstruct(images, scale).numpy()
-        sheets[name] = tile(_alternate(images, again), group=2)
+        sheets[name] = tile(alternate(images, again), group=2)
     sheets["latent_noise"] = _latent_noise(inverter, scale, noise, real_images[:COLUMNS])
     elements = np.argsort(-np.asarray(scale))[:INTERPOLATED_ELEMENTS]
     for rank, element in enumerate(elements, start=1):
@@ -43,10 +43,10 @@ def draw_sheets(inverter, scale, prior, latents, noise, real_images):
     return sheets
 
 
-def vary_element(latents, element, limit):
-    """Each of n latents 8 times, one element going from -limit to limit: (8 n, d_z)."""
-    varied = np.repeat(np.asarray(latents), COLUMNS, axis=0)
-    varied[:, element] = np.tile(np.linspace(-limit, limit, COLUMNS), len(latents))
+def vary_element(latents, element, limit, steps=COLUMNS):
+    """Each of n latents `steps` times, one element going from -limit to limit: (steps * n, d_z)."""
+    varied = np.repeat(np.asarray(latents), steps, axis=0)
+    varied[:, element] = np.tile(np.linspace(-limit, limit, steps), len(latents))
     return varied
 
 
@@ -61,8 +61,9 @@ def _latent_noise(inverter, scale, noise, real_images):
     return tile(rows.reshape(-1, *real_images.shape[1:]))
 
 
-def _alternate(left, right):
-    return np.stack([left, right], axis=1).reshape(-1, *left.shape[1:])
+def alternate(*images):
+    """The first of each of several arrays (n, height, width, 3), then the second of each ..."""
+    return np.stack(images, axis=1).reshape(-1, *images[0].shape[1:])
 
 
 def enlargement(size):
@@ -92,6 +93,6 @@ def tile(images, columns=COLUMNS, group=1):
 
 
 def save_sheet(path, sheet):
-    """Write a uint8 image (height, width, 3) as PNG."""
+    """Write a uint8 image (height, width, 3) as PNG. Raises OSError."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    tf.io.write_file(str(path), tf.io.encode_png(sheet))
+    Image.fromarray(sheet).save(path)

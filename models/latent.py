@@ -32,6 +32,12 @@ def latent_scale(variance):
     return math.sqrt(deviation.shape[0]) * deviation / ops.norm(deviation)
 
 
+def scale_from_window(window, dynamic_scale):
+    """s (d_z,) from the window (steps, d_z); ones without dynamic latent scale."""
+    variance = ops.mean(window, axis=0)
+    return latent_scale(variance) if dynamic_scale else ops.ones_like(variance)
+
+
 def update_window(window, recovered_latents):
     """Drop the oldest row and append the batch mean of z'^2. Algorithm 1, line 9.
 

@@ -249,6 +249,22 @@ class LearnedConstant(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="dlsgan")
+class LatentScale(keras.layers.Layer):
+    """Multiply each latent element by its scale s, ones at first, which is not trained.
+
+    Input and output: (batch, d_z).
+    """
+
+    def build(self, latents_shape):
+        self.scale = self.add_weight(
+            shape=(latents_shape[-1],), initializer="ones", trainable=False, name="scale"
+        )
+
+    def call(self, latents):
+        return latents * self.scale
+
+
+@keras.saving.register_keras_serializable(package="dlsgan")
 class UpsampleImage(keras.layers.Layer):
     """Double height and width: a zero after each row and column, then the filter with gain 4.
 

@@ -1,4 +1,4 @@
-"""Weights in the layouts of the authors' code. See `load_arrays` and `to_arrays`.
+"""Weights in the layouts of the authors' code. See `load_arrays` and `load_h5`.
 
 Names are `mapper.{0..}.{w,b}`, `synthesis.const`,
 `synthesis.{4,8,..}.{up,conv,to_rgb}.{style.w,style.b, w,b}`, `discriminator.from_rgb.{w,b}`,
@@ -8,10 +8,13 @@ authors' code is channels-first: biases are (1, channels) or (1, channels, 1, 1)
 column) order.
 """
 
+from pathlib import Path
+
 import numpy as np
 
 from models.discriminator import LAST_SIZE
 from models.layers import EqualizedDense, LearnedConstant
+from models.reference_files import GROUPS, read_h5, write_h5
 
 
 def load_arrays(networks, arrays):
@@ -33,6 +36,28 @@ def to_arrays(networks):
     return {
         name: layout.to_reference(variable.numpy()) for name, variable, layout in _entries(networks)
     }
+
+
+def load_h5(networks, mapper, decoder, discriminator):
+    """Set all weights of `networks` from the files that the authors' code saves.
+
+    Raises ValueError for a file of another kind or architecture; nothing is set then.
+    """
+    shapes = {name: array.shape for name, array in to_arrays(networks).items()}
+    arrays = {}
+    for network, path in zip(networks, (mapper, decoder, discriminator), strict=True):
+        try:
+            arrays |= read_h5(path, network.name, shapes)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
+    load_arrays(networks, arrays)
+
+
+def save_h5(networks, folder):
+    """Write mapper.h5, decoder.h5 and discriminator.h5, as the authors' code saves them."""
+    arrays = to_arrays(networks)
+    for network in networks:
+        write_h5(Path(folder) / f"{GROUPS[network.name]}.h5", network.name, arrays)
 
 
 class _Same:

@@ -1,4 +1,4 @@
-"""The state of a run on disk. See `Checkpoints`."""
+"""The state of a run on disk. See `Checkpoints` and `restore_newest`."""
 
 import shutil
 import warnings
@@ -32,6 +32,36 @@ class Progress(tf.Module):
         self.seconds.assign(seconds)
 
 
+def restore_newest(checkpoint, folder, steps=None, is_whole=True):
+    """Bring a `tf.train.Checkpoint` to the newest state in a run's folder that can be read.
+
+    Returns its step, None if there is none. A checkpoint that cannot be read is left out with a
+    warning. With `steps` only those of these steps count, the best one included. `is_whole` is
+    whether `checkpoint` must name all that was saved; all that it names must have been saved in any
+    case. Raises UserError if all are damaged, or gone while metrics are there.
+    """
+    found = [*folder.saved_steps().items()]
+    if steps is not None:
+        found += folder.saved_steps(best=True).items()
+        found = [(step, path) for step, path in found if step in steps]
+    for step, path in sorted(found, reverse=True):
+        try:
+            status = checkpoint.restore(str(path))
+            if is_whole:
+                status.assert_consumed()
+            else:
+                status.assert_existing_objects_matched().expect_partial()
+            return step
+        except Exception as error:  # TensorFlow raises a class for each kind of damage
+            warnings.warn(f"{path} cannot be read: {first_line(error)}", stacklevel=2)
+    if found or (steps is None and folder.rows()):
+        raise UserError(
+            f"{folder.checkpoints}: no checkpoint that can be read; --fresh starts over, after "
+            "moving the run aside"
+        )
+    return None
+
+
 class Checkpoints:
     """TensorFlow's checkpoints of a `train.step.Trainer` in its run folder, named by step.
 
@@ -51,28 +81,8 @@ class Checkpoints:
         )
 
     def restore(self, steps=None):
-        """Bring the trainer to the newest state that can be read: its step, None if there is none.
-
-        A checkpoint that cannot be read is left out with a warning. With `steps` only those of
-        these steps count, the best one included. Raises UserError if all are damaged, or gone while
-        metrics are there.
-        """
-        found = [*self.folder.saved_steps().items()]
-        if steps is not None:
-            found += self.folder.saved_steps(best=True).items()
-            found = [(step, path) for step, path in found if step in steps]
-        for step, path in sorted(found, reverse=True):
-            try:
-                self._checkpoint.restore(str(path)).assert_consumed()
-                return step
-            except Exception as error:  # TensorFlow raises a class for each kind of damage
-                warnings.warn(f"{path} cannot be read: {first_line(error)}", stacklevel=2)
-        if found or (steps is None and self.folder.rows()):
-            raise UserError(
-                f"{self.folder.checkpoints}: no checkpoint that can be read; --fresh starts over, "
-                "after moving the run aside"
-            )
-        return None
+        """Bring the trainer to the newest state, see `restore_newest`."""
+        return restore_newest(self._checkpoint, self.folder, steps)
 
     def save(self, step):
         """Save the state after so many steps in all. Raises UserError."""

@@ -146,7 +146,8 @@ def told_when_memory_ends(tf):
 def evaluate_run(path):
     """Measure a run's newest checkpoint again: (recorded row, new row, per-image metrics).
 
-    Raises UserError if the folder holds no run, or none with a checkpoint and the row of its epoch.
+    The recorded row of an imported run, which was not trained on, has no metrics. Raises UserError
+    if the folder holds no run, or none with a checkpoint and the row of its epoch.
     """
     tf = import_tensorflow()
     from train.checkpoints import Checkpoints
@@ -157,6 +158,8 @@ def evaluate_run(path):
     out = folder.path.parents[2] if is_in_place else folder.path
     trainer, evaluator = _open_run(settle(tf, config, folder.recorded()), run, seed, out)
     rows = {row["step"]: row for row in folder.evaluated_rows()}
+    if "imported" in folder.recorded():
+        rows.setdefault(0, {"epoch": 0})
     step = Checkpoints(trainer, folder).restore(rows)
     if step is None:
         raise UserError(f"{path}: no checkpoint of an epoch with metrics")

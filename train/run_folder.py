@@ -19,7 +19,7 @@ from evaluate.files import write_whole
 from train.metrics_file import append_row, read_rows
 
 CHECKPOINT_NAME = "step"
-_PACKAGES = ("tensorflow", "keras", "numpy", "scipy")
+PACKAGES = ("tensorflow", "keras", "numpy", "scipy")
 # What may differ when a run goes on: it does not change what is trained.
 _MAY_CHANGE = (
     "experiment.",
@@ -178,7 +178,7 @@ class RunFolder:
             recorded = {"run": run, "seed": seed, "device": device} | begun_with
             recorded["git_commit"] = _git_commit()
             recorded["python"] = platform.python_version()
-            recorded |= {package: importlib.metadata.version(package) for package in _PACKAGES}
+            recorded |= {package: importlib.metadata.version(package) for package in PACKAGES}
         else:
             before, recorded = self._read_config()
             changes = _differences(before.model_dump(), config.model_dump())

@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from config import Run
 from models import build_networks
-from models.latent import latent_scale, sample_prior, update_window
+from models.latent import sample_prior, scale_from_window, update_window
 from train.device import settle
 from train.losses import (
     discriminator_adversarial_loss,
@@ -72,8 +72,7 @@ class Trainer:
 
     def scale(self):
         """s (d_z,), from the window; ones without dynamic latent scale. Algorithm 1, line 3."""
-        variance = self.variance()
-        return latent_scale(variance) if self.run.dynamic_scale else tf.ones_like(variance)
+        return scale_from_window(self.variance_window, self.run.dynamic_scale)
 
     def sample_latents(self, batch_size):
         """Unscaled latents (batch_size, d_z) from the prior. Algorithm 1, line 1."""

@@ -1,0 +1,285 @@
+"""The commands for trained runs; main.py adds them to its own.
+
+What a command makes lies in a new folder of its own, by default RUN_DIR/<command>, and is there as
+a whole or not at all. TensorFlow is imported within the commands: `--help` does not wait for it.
+"""
+
+import contextlib
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from config import UserError, load
+from evaluate.files import new_folder, unused_path
+from train.device import import_tensorflow
+
+_NAMED = 3  # files that cannot be read, in one line
+CELEBA = Path(__file__).parents[2] / "configs" / "celeba128.yaml"
+
+app = typer.Typer()
+RunDir = Annotated[Path, typer.Argument(metavar="RUN_DIR", help="a seed_<n> folder")]
+Images = Annotated[list[Path], typer.Argument(metavar="IMAGE|FOLDER...", help="any size and mode")]
+Out = Annotated[
+    Path | None, typer.Option("--out", metavar="DIR", help="a new folder [RUN_DIR/<command>]")
+]
+Seed = Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1, help="of the latents")]
+Count = Annotated[int, typer.Option("--count", min=1, metavar="N", help="how many images")]
+
+
+@app.command("reconstruct")
+def reconstruct(
+    run: RunDir,
+    images: Images,
+    refine: Annotated[
+        int, typer.Option("--refine", min=0, metavar="N", help="steps of optimisation after E")
+    ] = 0,
+    out: Out = None,
+):
+    """Encode images and generate them again: pairs, single images, latents, PSNR and SSIM."""
+    with opened(run) as trained:
+        from evaluate.sheets import COLUMNS, alternate, save_sheet, tile
+        from evaluate.trained.inversion import invert, print_metrics, write_metrics
+        from train.display import progress
+
+        problems = []
+        names, stems, pixels = read(images, trained, problems)
+        with progress("refining") as report:
+            encoded, refined = invert(trained, pixels, refine, report)
+        found = [inversion for inversion in (encoded, refined) if inversion]
+        with output(run, "reconstruct", out) as folder:
+            sheet = alternate(pixels, *(inversion.images for inversion in found))
+            group = 1 + len(found)  # a pair, or three
+            columns = group * min(len(pixels), COLUMNS // 2)
+            save_sheet(folder / "sheet.png", tile(sheet, columns, group))
+            save_images(folder / "images", stems, found[-1].images)
+            save_latents(folder, trained, found[-1].latents, names)
+            write_metrics(folder / "metrics.csv", names, *found)
+        print_metrics(names, *found)
+        require_no(problems)
+
+
+@app.command("sample")
+def sample(
+    run: RunDir,
+    count: Count = 64,
+    seed: Seed = 0,
+    files: Annotated[bool, typer.Option("--files", help="single images, not one sheet")] = False,
+    out: Out = None,
+):
+    """Generate images: a sheet, or single files, and their latents."""
+    with opened(run) as trained:
+        from evaluate.sheets import COLUMNS, save_sheet, tile
+
+        latents = trained.sample_latents(count, seed)
+        with output(run, "sample", out) as folder:
+            stems = [f"{index:0{len(str(count))}d}" for index in range(1, count + 1)]
+            if files:
+                for start in range(0, count, trained.batch_size):
+                    part = slice(start, start + trained.batch_size)
+                    save_images(folder / "images", stems[part], trained.generate(latents[part]))
+            else:
+                sheet = tile(trained.generate(latents), columns=min(count, COLUMNS))
+                save_sheet(folder / "sheet.png", sheet)
+            save_latents(folder, trained, latents, stems)
+
+
+@app.command("interpolate")
+def interpolate(
+    run: RunDir,
+    rank: Annotated[
+        str, typer.Option("--rank", metavar="LIST", help="elements by importance: 1 or 1-8 [1]")
+    ] = "",
+    element: Annotated[
+        str, typer.Option("--element", metavar="LIST", help="elements by index, from 0")
+    ] = "",
+    between: Annotated[
+        tuple[Path, Path] | None, typer.Option("--between", metavar="IMAGE IMAGE", help="of yours")
+    ] = None,
+    count: Count = 8,
+    seed: Seed = 0,
+    out: Out = None,
+):
+    """Move along latent elements, or from one image to another: a sheet, a GIF and a WebP.
+
+    One element: for N latents. Several: for one latent, a row an element, as in Figure 17.
+    """
+    if (rank != "") + (element != "") + (between is not None) > 1:
+        raise UserError("use one of --rank, --element and --between")
+    with opened(run) as trained:
+        from evaluate.sheets import INTERPOLATION_LIMIT, save_sheet
+        from evaluate.trained import editing
+
+        if between:
+            _, _, pixels = read(between, trained)
+            frames = editing.frames_between(*trained.encode(pixels))
+        else:
+            elements = editing.parse_elements(element or rank or "1", trained, by_rank=not element)
+            latents = trained.sample_latents(count, seed)
+            limit = INTERPOLATION_LIMIT[trained.run.prior]
+            frames = editing.frames_along(latents, elements, limit)
+        sheet, animation = editing.draw_frames(trained, frames)
+        with output(run, "interpolate", out) as folder:
+            save_sheet(folder / "sheet.png", sheet)
+            for ending in ("gif", "webp"):
+                editing.save_animation(folder / f"animation.{ending}", animation)
+
+
+@app.command("edit")
+def edit(
+    run: RunDir,
+    images: Images,
+    element: Annotated[
+        list[str], typer.Option("--element", metavar="I=VALUE", help="set an element, from 0")
+    ] = [],
+    rank: Annotated[
+        list[str], typer.Option("--rank", metavar="R=VALUE", help="the same, by importance, from 1")
+    ] = [],
+    with_it: Annotated[
+        Path | None, typer.Option("--with", metavar="FOLDER", help="images that have something")
+    ] = None,
+    without_it: Annotated[
+        Path | None, typer.Option("--without", metavar="FOLDER", help="images that do not")
+    ] = None,
+    amount: Annotated[
+        float, typer.Option("--amount", help="1: as far as the two kinds lie apart")
+    ] = 1.0,
+    out: Out = None,
+):
+    """Change your images: set latent elements, or give them what a folder of examples has."""
+    if (with_it is None) != (without_it is None):
+        raise UserError("--with and --without go together")
+    if not (element or rank or with_it):
+        raise UserError("say what to change: --element, --rank, or --with and --without")
+    with opened(run) as trained:
+        from evaluate.sheets import save_sheet
+        from evaluate.trained import editing
+
+        changes = [editing.parse_assignment(text, trained) for text in element]
+        changes += [editing.parse_assignment(text, trained, by_rank=True) for text in rank]
+        problems = []
+        names, stems, pixels = read(images, trained, problems)
+        latents = targets = trained.encode(pixels)
+        if with_it:
+            folders = (with_it, without_it)
+            examples = [trained.encode(read([path], trained, problems)[2]) for path in folders]
+            direction = editing.find_direction(*examples, trained.scale)
+            print(
+                f"direction from {len(examples[0])} and {len(examples[1])} examples; of held-out "
+                f"ones it tells {direction.accuracy:.0%} apart (by chance: 50%)"
+            )
+            targets = direction.move(targets, amount, trained.scale)
+        targets = editing.set_elements(targets, changes)
+        sheet, edited = editing.draw_edits(trained, pixels, latents, targets)
+        with output(run, "edit", out) as folder:
+            save_sheet(folder / "sheet.png", sheet)
+            save_images(folder / "images", stems, edited)
+            save_latents(folder, trained, targets, names)
+        require_no(problems)
+
+
+@app.command("export")
+def export(run: RunDir, out: Out = None):
+    """Write Keras models, a SavedModel that needs none of this code, and a model card."""
+    with opened(run) as trained:
+        from evaluate.trained.exports import export as export_models
+
+        with output(run, "model", out) as folder:
+            export_models(trained, folder)
+
+
+@app.command("import-reference")
+def import_reference(
+    mapper: Annotated[Path, typer.Argument(metavar="MAPPER.h5")],
+    decoder: Annotated[Path, typer.Argument(metavar="DECODER.h5")],
+    discriminator: Annotated[Path, typer.Argument(metavar="DISCRIMINATOR.h5")],
+    variance_window: Annotated[Path, typer.Argument(metavar="VAR_VECTORS.npy")],
+    out: Annotated[Path, typer.Option("--out", metavar="RUN_DIR", help="a new folder")],
+    config: Annotated[
+        Path, typer.Option("--config", metavar="CONFIG", help="of the same architecture")
+    ] = CELEBA,
+    run: Annotated[
+        str, typer.Option("--run", metavar="NAME", help="how it was trained")
+    ] = "normal_dls_dg",
+    overrides: Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE")] = [],
+):
+    """Make a run folder of the files that the authors' code saves."""
+    settings = load(config, overrides)
+    import_tensorflow()
+    from evaluate.trained import reference
+
+    weights = (mapper, decoder, discriminator)
+    reference.import_reference(settings, run, weights, variance_window, out)
+    print(f"a run of {settings.experiment.name}, {run}, is in {out}")
+
+
+@app.command("export-reference")
+def export_reference(run: RunDir, out: Out = None):
+    """Write the files that the authors' code reads: mapper.h5, decoder.h5 ..."""
+    with opened(run) as trained:
+        from evaluate.trained import reference
+
+        with output(run, "reference", out) as folder:
+            reference.export_reference(trained, folder)
+
+
+@contextlib.contextmanager
+def opened(path):
+    """Yields the `TrainedRun` of a run folder. Raises UserError, also if memory ends within."""
+    tf = import_tensorflow()
+    from evaluate.trained.run import TrainedRun
+    from train.experiment import told_when_memory_ends
+
+    with told_when_memory_ends(tf):
+        trained = TrainedRun(path)
+        print(f"from {trained}")
+        yield trained
+
+
+@contextlib.contextmanager
+def output(run, command, out):
+    """Yields a folder to fill, which becomes `out`, or else a new one in the run's folder."""
+    path = out or unused_path(run / command)
+    with new_folder(path) as folder:
+        yield folder
+    print(f"all of it is in {path}")
+
+
+def read(paths, trained, problems=None):
+    """(names, names of files to write, images) of the user's images.
+
+    Lines about those that cannot be read are added to `problems`; without such a list, or if none
+    remains, UserError is raised.
+    """
+    from data.files import read_images, unique_stems
+
+    names, images, found = read_images(paths, trained.config.data)
+    if found and (problems is None or not names):
+        require_no(found)
+    if problems is not None:
+        problems += found
+    return names, unique_stems(names), images
+
+
+def require_no(problems):
+    """Raise UserError, so that the exit code tells what was left out."""
+    if problems:
+        more = f" (and {len(problems) - _NAMED} more)" if len(problems) > _NAMED else ""
+        raise UserError(f"left out: {'; '.join(problems[:_NAMED])}{more}")
+
+
+def save_images(folder, stems, images):
+    """Write images (n, height, width, 3) in [-1, 1] as PNG files of these names."""
+    from data.images import to_uint8
+    from evaluate.sheets import save_sheet
+
+    for stem, pixels in zip(stems, to_uint8(images), strict=True):
+        save_sheet(folder / f"{stem}.png", pixels)
+
+
+def save_latents(folder, trained, latents, names):
+    """Write latents.npz: latents z, scaled latents z∘s, the scale s, and names of the images."""
+    import numpy as np
+
+    arrays = {"latents": latents, "scaled_latents": latents * trained.scale, "scale": trained.scale}
+    np.savez(folder / "latents.npz", names=np.array(names), **arrays)

@@ -1,0 +1,68 @@
+"""A trained run, ready for use. See `TrainedRun`."""
+
+import numpy as np
+import tensorflow as tf
+
+from config import Run, UserError
+from evaluate.reconstruction import Inverter
+from models import build_networks
+from models.latent import sample_prior, scale_from_window
+from train.checkpoints import Progress, restore_newest
+from train.run_folder import RunFolder
+
+
+class TrainedRun:
+    """Networks and scale of a run's newest checkpoint; the run may be training meanwhile.
+
+    Latents z (n, d_z) are unscaled, images are float32 (n, height, width, 3) in [-1, 1]; both are
+    NumPy arrays of any length, of which the networks see `evaluate.batch_size` at once. All is
+    computed in float32, in whatever precision the run was trained.
+
+    Raises UserError for a folder that holds no run, or none with a checkpoint that can be read.
+    """
+
+    def __init__(self, path):
+        self.folder = RunFolder(path)
+        self.config, self.name, self.seed = self.folder.read_config()
+        self.run = Run.parse(self.name)
+        self.networks = build_networks(self.config)
+        latent = self.config.latent
+        window = tf.Variable(tf.ones((latent.variance_window, latent.dim)), trainable=False)
+        progress = Progress()
+        state = self.networks._asdict() | {"variance_window": window, "progress": progress}
+        checkpoint = tf.train.Checkpoint(**state)
+        self.step = restore_newest(checkpoint, self.folder, is_whole=False)
+        if self.step is None:
+            raise UserError(f"{path}: nothing is trained yet (no checkpoint)")
+        self.epoch = int(progress.epoch)
+        self.variance_window = window.numpy()
+        self.scale = scale_from_window(window, self.run.dynamic_scale).numpy()
+        self._inverter = Inverter(self.networks)
+        self.batch_size = self.config.evaluate.batch_size
+
+    def __str__(self):
+        return f"{self.folder.path} (epoch {self.epoch}, step {self.step})"
+
+    @property
+    def elements_by_importance(self):
+        """Indices (d_z,) of the latent elements, that of the largest traced variance first.
+
+        With dynamic latent scale that is the order of s.
+        """
+        return np.argsort(-self.variance_window.mean(axis=0), kind="stable")
+
+    def sample_latents(self, count, seed):
+        """Latents (count, d_z) from the run's prior."""
+        return sample_prior((count, len(self.scale)), self.run.prior, seed).numpy()
+
+    def generate(self, latents):
+        """clip(G(z∘s)): images."""
+        return self._in_batches(lambda z: self._inverter.generate(z, self.scale), latents)
+
+    def encode(self, images):
+        """E(x): latents."""
+        return self._in_batches(self._inverter.encode, images)
+
+    def _in_batches(self, function, values):
+        starts = range(0, len(values), self.batch_size)
+        return np.concatenate([function(values[s : s + self.batch_size]).numpy() for s in starts])
