@@ -1,6 +1,7 @@
 """A tiny configuration and real image files, for all tests."""
 
 import os
+import sys
 import zipfile
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -10,7 +11,12 @@ import pytest
 import tensorflow as tf
 import yaml
 
+import main
 from config import Config
+from train.checkpoints import Checkpoints
+from train.experiment import prepare
+from train.run_folder import RunFolder
+from train.step import Trainer
 
 TINY = {
     "experiment": {"name": "tiny", "runs": ["normal_dls_dg", "uniform_mse_d"]},
@@ -80,6 +86,47 @@ def config_file(tmp_path, tiny):
         return path
 
     return write
+
+
+@pytest.fixture
+def command(monkeypatch, capfd):
+    """A function: run a command in this process; returns (exit code, output, error output).
+
+    Preparations are made in this process too, which saves one that imports TensorFlow anew.
+    """
+    monkeypatch.setattr(main, "prepare_apart", prepare)
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["main.py", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main.main()
+        output, errors = capfd.readouterr()
+        return ended.value.code or 0, output, errors
+
+    return run
+
+
+def wrong(code, errors, message):
+    """Assert that a command ended as one does after a mistake of the user."""
+    assert code == 2
+    assert errors.count("\n") == 1, errors
+    assert message in errors
+
+
+def write_run(config, path, run="normal_dls_dg", **begun_with):
+    """Make a run folder of networks with fresh random weights; returns the trainer.
+
+    The traced variance of the recovered latents falls from element to element.
+    """
+    trainer = Trainer(config, run)
+    falling = np.linspace(1.0, 0.1, config.latent.dim, dtype=np.float32)
+    trainer.variance_window.assign(np.broadcast_to(falling, trainer.variance_window.shape))
+    folder = RunFolder(path)
+    folder.create()
+    folder.write_config(config, run, 0, "CPU", precision="float32", **begun_with)
+    with folder.locked():
+        Checkpoints(trainer, folder).save(0)
+    return trainer
 
 
 def write_folder(path, files):

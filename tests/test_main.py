@@ -14,7 +14,7 @@ import yaml
 
 import main
 from config import load
-from tests.conftest import SMALLEST
+from tests.conftest import SMALLEST, wrong
 from train.experiment import prepare, prepare_apart
 from train.run_folder import RunFolder
 
@@ -24,24 +24,6 @@ ROOT = Path(__file__).parent.parent
 @pytest.fixture
 def config_file(config_file):
     return lambda **changes: config_file(**SMALLEST | changes)
-
-
-@pytest.fixture
-def command(monkeypatch, capfd):
-    """A function: run a command in this process; returns (exit code, output, error output).
-
-    Preparations are made in this process too, which saves one that imports TensorFlow anew.
-    """
-    monkeypatch.setattr(main, "prepare_apart", prepare)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["main.py", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main.main()
-        output, errors = capfd.readouterr()
-        return ended.value.code or 0, output, errors
-
-    return run
 
 
 def rows(folder):
@@ -188,12 +170,6 @@ def test_epochs_between_evaluations_have_rows_without_metrics(config_file, comma
     folder = tmp_path / "tiny" / "normal_mse_d" / "seed_0"
     assert ["fake_psnr" in row for row in rows(folder)] == [False, True, True]
     assert {file.name for file in (folder / "images").iterdir()} == {"epoch_0002", "epoch_0003"}
-
-
-def wrong(code, errors, message):
-    assert code == 2
-    assert errors.count("\n") == 1, errors
-    assert message in errors
 
 
 @pytest.mark.parametrize(

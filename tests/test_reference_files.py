@@ -1,0 +1,161 @@
+"""The authors' files, read and written; recorded with their code's names and layouts."""
+
+import json
+import shutil
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import yaml
+
+from evaluate.trained.run import TrainedRun
+from models import build_networks
+from models.reference_weights import load_h5, to_arrays
+from tests.conftest import wrong
+from tests.test_golden import RECORDED, configure, relative_error, with_prefix
+from train.checkpoints import Checkpoints
+from train.run_folder import RunFolder
+from train.step import Trainer
+
+H5 = RECORDED / "h5"
+NETWORK_FILES = [H5 / f"{name}.h5" for name in ("mapper", "decoder", "discriminator")]
+WINDOW = H5 / "var_vectors.npy"
+
+
+@pytest.fixture(scope="module")
+def recorded():
+    return dict(np.load(RECORDED / "normal_dls_dg.npz"))
+
+
+@pytest.fixture(scope="module")
+def config(recorded):
+    return configure(json.loads(str(recorded["config"])))
+
+
+@pytest.fixture
+def import_files(command, config, tmp_path):
+    """A function: run the command on these files; returns what it returned, and the run folder."""
+
+    def run(*files, **changes):
+        path = tmp_path / "golden.yaml"
+        path.write_text(yaml.safe_dump(config.model_dump()))
+        sets = [part for key, value in changes.items() for part in ("--set", f"{key}={value}")]
+        out = tmp_path / "imported"
+        arguments = ("import-reference", *files, "--config", path, "--out", out, *sets)
+        return *command(*arguments), out
+
+    return run
+
+
+def test_every_weight_is_found_by_its_name(recorded, config):
+    networks = build_networks(config)
+    load_h5(networks, *NETWORK_FILES)
+    weights, arrays = with_prefix(recorded, "weights/"), to_arrays(networks)
+    assert set(arrays) == set(weights)
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(array, weights[name], err_msg=name)
+
+
+def test_an_imported_run_computes_what_the_authors_code_does(recorded, import_files):
+    code, output, _, path = import_files(*NETWORK_FILES, WINDOW)
+    assert code == 0
+    assert f"is in {path}" in output
+    trained = TrainedRun(path)
+    assert relative_error(trained.scale, recorded["scale"]) < 1e-4
+    images = trained.networks.generate(recorded["latents"][0], trained.scale)
+    assert relative_error(images, recorded["fake_images"]) < 1e-4
+    real = recorded["real_images"][0].astype(np.float32) / 127.5 - 1.0
+    assert relative_error(trained.encode(real), recorded["real_latents"]) < 1e-4
+
+
+def test_an_imported_run_can_be_trained_on(config, import_files):
+    *_, path = import_files(*NETWORK_FILES, WINDOW)
+    trainer = Trainer(config, "normal_dls_dg")
+    assert Checkpoints(trainer, RunFolder(path)).restore() == 0
+    assert int(trainer.optimizer.iterations) == 0
+
+
+def test_import_and_export_give_the_same_files(import_files, command, tmp_path):
+    *_, path = import_files(*NETWORK_FILES, WINDOW)
+    assert command("export-reference", path, "--out", tmp_path / "exported")[0] == 0
+    for file in NETWORK_FILES:
+        with h5py.File(file) as before, h5py.File(tmp_path / "exported" / file.name) as after:
+            assert contents(before) == contents(after)
+    before, after = (np.load(folder / "var_vectors.npy") for folder in (H5, tmp_path / "exported"))
+    np.testing.assert_array_equal(before, after)
+
+
+def contents(group):
+    """All names in an HDF5 file, with the bytes of arrays and the texts of attributes."""
+    found = {}
+    group.visititems(
+        lambda name, item: found.update(
+            {
+                name: item[()].tobytes() if isinstance(item, h5py.Dataset) else None,
+                f"{name} weights": list(item.attrs.get("weight_names", [])),
+            }
+        )
+    )
+    return found | {key: list(value) for key, value in group.attrs.items()}
+
+
+def test_names_may_be_numbered_otherwise(recorded, config, tmp_path):
+    """Keras counts the layers of a process, not of a network."""
+    path = tmp_path / "mapper.h5"
+    shutil.copy(NETWORK_FILES[0], path)
+    with h5py.File(path, "r+") as file:
+        group = file["mapper"]
+        names = [name.replace("eq_dense", "eq_dense_9") for name in group.attrs["weight_names"]]
+        for before, after in zip(group.attrs["weight_names"], names, strict=True):
+            group[after] = group[before][()]
+        group.attrs["weight_names"] = names
+    networks = build_networks(config)
+    load_h5(networks, path, *NETWORK_FILES[1:])
+    np.testing.assert_array_equal(to_arrays(networks)["mapper.7.w"], recorded["weights/mapper.7.w"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"model.style_units": 17},
+            "mapper.h5: eq_dense/eq_dense_w:0 has shape (12, 16), where mapper.0.w has (12, 17)",
+        ),
+        (
+            {"model.synthesis_channels": [16, 12, 8]},
+            "decoder.h5: mod_eq_conv2d_3/mod_eq_conv2d_3_w:0 has shape (3, 3, 16, 16), where "
+            "synthesis.16.up.w has (3, 3, 12, 16)",
+        ),
+        ({"model.mapper_layers": 7}, "mapper.h5: 16 weights, where the mapper has 14"),
+        ({"latent.variance_window": 9}, "var_vectors.npy: float32 of shape (8, 12), where the"),
+    ],
+)
+def test_files_of_another_architecture(import_files, changes, message):
+    code, _, errors, path = import_files(*NETWORK_FILES, WINDOW, **changes)
+    wrong(code, errors, message)
+    assert not path.exists()
+
+
+def test_files_that_are_something_else(import_files, tmp_path):
+    text, negative = tmp_path / "text.h5", tmp_path / "negative.npy"
+    text.write_text("no weights")
+    np.save(negative, -np.ones((8, 12), np.float32))
+    _, decoder, discriminator = NETWORK_FILES
+    for files, message in {
+        (Path("nowhere.h5"), decoder, discriminator, WINDOW): "nowhere.h5: cannot be read: no such",
+        (text, decoder, discriminator, WINDOW): "text.h5: not a weight file of Keras 2",
+        (*NETWORK_FILES, text): "text.h5: no .npy file that can be read",
+        (*NETWORK_FILES, negative): "negative.npy: a mean of squares is negative",
+    }.items():
+        code, _, errors, path = import_files(*files)
+        wrong(code, errors, message)
+        assert not path.exists()
+
+
+def test_an_import_writes_over_nothing(import_files, tmp_path):
+    (tmp_path / "imported").mkdir()
+    (tmp_path / "imported" / "mine.txt").write_text("mine")
+    code, _, errors, path = import_files(*NETWORK_FILES, WINDOW)
+    wrong(code, errors, "imported is there already; choose another --out")
+    assert [file.name for file in path.iterdir()] == ["mine.txt"]

@@ -1,0 +1,318 @@
+"""The commands for trained runs, on networks with random weights."""
+
+import csv
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from config import Config
+from data import open_images
+from data.files import read_images
+from data.images import to_uint8
+from evaluate.evaluator import Evaluator
+from evaluate.sheets import GAP, enlargement, tile
+from evaluate.trained.editing import find_direction
+from evaluate.trained.run import TrainedRun
+from models.latent import sample_prior
+from tests.conftest import SMALLEST, TINY, merge, write_run, wrong
+
+ROOT = Path(__file__).parent.parent
+TEST_SIZE = 64
+
+
+@pytest.fixture(scope="module")
+def trainer(tmp_path_factory):
+    """Of the run that all tests here use; its folder is the attribute `path`."""
+    config = Config.model_validate(merge(TINY, SMALLEST | {"data.test_size": TEST_SIZE}))
+    path = tmp_path_factory.mktemp("experiment") / "run"
+    trainer = write_run(config, path, imported={"mapper.h5": "0123"})
+    trainer.path = path
+    return trainer
+
+
+@pytest.fixture(scope="module")
+def trained(trainer):
+    return TrainedRun(trainer.path)
+
+
+@pytest.fixture
+def photo_folder(tmp_path, photos):
+    """Twelve images of different sizes and modes."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name, content in photos(12).items():
+        (folder / name).write_bytes(content)
+    return folder
+
+
+@pytest.fixture
+def to_folder(command, trainer, tmp_path):
+    """A function: run a command on the run; returns the folder with what it made."""
+
+    def run(name, *arguments):
+        out = tmp_path / "out" / name
+        code, output, errors = command(name, trainer.path, *arguments, "--out", out)
+        assert (code, errors) == (0, "")
+        assert f"all of it is in {out}" in output
+        return out
+
+    return run
+
+
+def pixels(path):
+    return np.asarray(Image.open(path))
+
+
+def small(sheet, row, column, size=8):
+    """A tile of a sheet without groups, as small as it was before it was enlarged."""
+    factor = enlargement(size)
+    top, left = (index * (size * factor + GAP) for index in (row, column))
+    return sheet[top : top + size * factor : factor, left : left + size * factor : factor]
+
+
+def test_a_trained_run_is_that_of_the_checkpoint(trainer, trained):
+    latents = sample_prior((5, 6), "normal", seed=1)
+    np.testing.assert_array_equal(trained.scale, trainer.scale())
+    np.testing.assert_allclose(
+        trained.generate(latents.numpy()),
+        np.clip(trainer.networks.generate(latents, trainer.scale()), -1, 1),
+        atol=1e-5,
+    )
+    assert trained.elements_by_importance.tolist() == [0, 1, 2, 3, 4, 5]
+    assert (trained.epoch, trained.step, str(trained)) == (
+        0,
+        0,
+        f"{trainer.path} (epoch 0, step 0)",
+    )
+
+
+def test_samples_are_those_of_the_seed(to_folder, trained):
+    folder = to_folder("sample", "--count", 10, "--seed", 3)
+    latents = sample_prior((10, 6), "normal", seed=3).numpy()
+    stored = np.load(folder / "latents.npz")
+    np.testing.assert_array_equal(stored["latents"], latents)
+    np.testing.assert_allclose(stored["scaled_latents"], latents * trained.scale)
+    images = trained.generate(latents)
+    np.testing.assert_array_equal(pixels(folder / "sheet.png"), tile(images))
+
+
+def test_samples_as_single_files(to_folder, trained):
+    folder = to_folder("sample", "--count", 11, "--files")
+    images = to_uint8(trained.generate(np.load(folder / "latents.npz")["latents"]))
+    files = sorted((folder / "images").iterdir())
+    assert [file.name for file in files[:2]] == ["01.png", "02.png"]
+    np.testing.assert_array_equal([pixels(file) for file in files], images)
+
+
+def test_reconstructions_and_their_metrics(to_folder, trained, photo_folder):
+    folder = to_folder("reconstruct", photo_folder)
+    names = sorted(path.name for path in photo_folder.iterdir())
+    stored = np.load(folder / "latents.npz")
+    assert stored["names"].tolist() == [f"{photo_folder}/{name}" for name in names]
+    images = to_uint8(trained.generate(stored["latents"]))
+    rows = list(csv.DictReader((folder / "metrics.csv").open()))
+    sheet = pixels(folder / "sheet.png")
+    left = small(sheet, 0, 0)
+    for name, image, row in zip(names, images, rows, strict=True):
+        np.testing.assert_array_equal(
+            pixels(folder / "images" / f"{name.split('.')[0]}.png"), image
+        )
+        assert row["image"] == f"{photo_folder}/{name}"
+    np.testing.assert_array_equal(small(sheet, 0, 1), images[0])
+    error = np.mean((left.astype(float) - images[0]) ** 2)  # of what was rounded to 8 bits
+    assert float(rows[0]["psnr"]) == pytest.approx(10 * np.log10(255**2 / error), abs=0.05)
+
+
+@pytest.mark.parametrize(("weight", "least_gain"), [(0.1, 0.0), (0.0, 0.2)])
+def test_refining_never_loses(to_folder, photo_folder, monkeypatch, weight, least_gain):
+    """With the regulariser, that of an encoder that knows nothing, it need not gain."""
+    monkeypatch.setattr("evaluate.trained.inversion.ENCODER_WEIGHT", weight)
+    folder = to_folder("reconstruct", photo_folder, "--refine", 15)
+    rows = list(csv.DictReader((folder / "metrics.csv").open()))
+    gains = [float(row["refined_psnr"]) - float(row["psnr"]) for row in rows]
+    assert min(gains) >= 0
+    assert np.median(gains) >= least_gain
+
+
+def test_what_is_no_image_is_named_and_the_rest_goes_on(command, trainer, photo_folder, tmp_path):
+    (photo_folder / "photo_001.png").write_text("no image")
+    out, one = tmp_path / "out", photo_folder / "photo_000.jpg"
+    given = (photo_folder, tmp_path / "nowhere.jpg", one)
+    code, _, errors = command("reconstruct", trainer.path, *given, "--out", out)
+    wrong(code, errors, "photos/photo_001.png: not a JPEG, PNG, WebP or BMP image; ")
+    assert "nowhere.jpg: cannot be read: no such file" in errors
+    assert len(np.load(out / "latents.npz")["names"]) == 13
+    assert (out / "images" / "photo_000_2.png").exists()  # given twice
+    code, _, errors = command("reconstruct", trainer.path, photo_folder / "photo_001.png")
+    wrong(code, errors, "left out: ")
+    assert not (trainer.path / "reconstruct").exists()
+
+
+def test_nothing_is_written_over(command, trainer, tmp_path):
+    for name in ("sample", "sample_2"):
+        assert command("sample", trainer.path, "--count", 1)[0] == 0
+        assert (trainer.path / name / "sheet.png").exists()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "sheet.png").write_text("mine")
+    code, _, errors = command("sample", trainer.path, "--out", tmp_path / "mine")
+    wrong(code, errors, "mine is there already; choose another --out")
+    assert (tmp_path / "mine" / "sheet.png").read_text() == "mine"
+
+
+def test_samples_reconstruct_as_the_run_measures_it(to_folder, trainer):
+    """The mean PSNR over samples and over the evaluator's differ by chance only."""
+    files = to_folder("sample", "--count", TEST_SIZE, "--files") / "images"
+    rows = list(csv.DictReader((to_folder("reconstruct", files) / "metrics.csv").open()))
+    of_command = [float(row["psnr"]) for row in rows]
+    config = TrainedRun(trainer.path).config
+    evaluator = Evaluator(config, trainer, open_images(config.data, "test"))
+    of_run = evaluator.measure(1)[1]["fake_psnr"]
+    error = np.sqrt((np.var(of_command) + np.var(of_run)) / TEST_SIZE)
+    assert abs(np.mean(of_command) - np.mean(of_run)) < 3 * error
+    assert error < 1.0
+
+
+def test_interpolating_elements(to_folder, trained):
+    folder = to_folder("interpolate", "--element", 4, "--count", 3, "--seed", 2)
+    latents = np.repeat(sample_prior((3, 6), "normal", seed=2), 8, axis=0)
+    latents[:, 4] = np.tile(np.linspace(-2, 2, 8), 3)
+    expected = tile(trained.generate(latents))
+    np.testing.assert_allclose(pixels(folder / "sheet.png"), expected, atol=1)
+    with Image.open(folder / "animation.webp") as animation:
+        assert (animation.n_frames, animation.size) == (56, (3 * 50 - 2, 48))
+
+
+def test_interpolating_between_two_images(to_folder, trained, photo_folder):
+    pair = (photo_folder / "photo_000.jpg", photo_folder / "photo_001.JPEG")
+    sheet = pixels(to_folder("interpolate", "--between", *pair) / "sheet.png")
+    latents = np.load(to_folder("reconstruct", *pair) / "latents.npz")["latents"]
+    ends = to_uint8(trained.generate(latents))
+    np.testing.assert_allclose(small(sheet, 0, 0), ends[0], atol=1)
+    np.testing.assert_allclose(small(sheet, 0, 7), ends[1], atol=1)
+
+
+def test_setting_elements_of_an_image(to_folder, trained, photo_folder):
+    photo = photo_folder / "photo_003.jpg"
+    before = np.load(to_folder("reconstruct", photo) / "latents.npz")["latents"]
+    folder = to_folder("edit", photo, "--element", "3=1.5", "--rank", "1=-0.5")
+    after = np.load(folder / "latents.npz")["latents"]
+    before[0, 3], before[0, 0] = 1.5, -0.5
+    np.testing.assert_allclose(after, before, rtol=1e-6)
+    image = to_uint8(trained.generate(after))[0]
+    np.testing.assert_array_equal(pixels(folder / "images" / "photo_003.png"), image)
+    np.testing.assert_array_equal(small(pixels(folder / "sheet.png"), 0, 5), image)
+
+
+def test_giving_an_image_what_examples_have(command, trained, photo_folder, tmp_path):
+    bright = tmp_path / "bright"
+    bright.mkdir()
+    for path in photo_folder.iterdir():
+        Image.open(path).convert("L").point(lambda value: 128 + value // 2).save(bright / path.name)
+    photo = photo_folder / "photo_000.jpg"
+    examples = ("--with", bright, "--without", photo_folder)
+    out = ("--amount", 0.5, "--out", tmp_path / "out")
+    code, output, _ = command("edit", trained.folder.path, photo, *examples, *out)
+    assert code == 0
+    latents = [trained.encode(read_images([p], trained.config.data)[1]) for p in examples[1::2]]
+    direction = find_direction(*latents, trained.scale)
+    assert f"12 and 12 examples; of held-out ones it tells {direction.accuracy:.0%} ap" in output
+    np.testing.assert_allclose(
+        np.load(tmp_path / "out" / "latents.npz")["scaled_latents"][0],
+        latents[1][0] * trained.scale + 0.5 * direction.gap * direction.unit,
+        rtol=1e-4,
+        atol=1e-4,
+    )
+    (tmp_path / "few").mkdir()
+    Image.new("RGB", (9, 9)).save(tmp_path / "few" / "one.png")
+    code, _, errors = command("edit", trained.folder.path, photo, *examples[:3], tmp_path / "few")
+    wrong(code, errors, "--without: a direction takes 10 or more example images of a kind. Rec")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["interpolate", "--element", "6"], "there is no element 6: use 0 to 5"),
+        (["interpolate", "--rank", "0-2"], "there is no rank 0: use 1 to 6"),
+        (["interpolate", "--rank", "first"], "elements are given as 3, 1-8 or 0,5,7"),
+        (["interpolate", "--rank", "1", "--element", "1"], "use one of --rank, --element and"),
+        (["edit", "x.png"], "say what to change: --element, --rank, or --with and --without"),
+        (["edit", "x.png", "--with", "here"], "--with and --without go together"),
+        (["edit", "x.png", "--element", "9=1"], "there is no element 9: use 0 to 5"),
+        (["edit", "x.png", "--element", "1"], "a change is given as ELEMENT=VALUE"),
+        (["edit", "x.png", "--element", "1=nan"], "a change is given as ELEMENT=VALUE"),
+    ],
+)
+def test_wrong_arguments(command, trainer, arguments, message):
+    name, *rest = arguments
+    code, _, errors = command(name, trainer.path, *rest)
+    wrong(code, errors, message)
+
+
+def test_folders_without_a_trained_run(command, make_config, tmp_path):
+    code, _, errors = command("sample", tmp_path)
+    wrong(code, errors, "no run here (there is no config.yaml)")
+    write_run(make_config(), tmp_path / "run")
+    for file in (tmp_path / "run" / "checkpoints").iterdir():
+        file.unlink()
+    code, _, errors = command("sample", tmp_path / "run")
+    wrong(code, errors, "nothing is trained yet (no checkpoint)")
+
+
+def test_evaluating_an_imported_run(command, trainer):
+    code, output, _ = command("evaluate", trainer.path)
+    assert code == 0
+    assert "epoch 0: nothing is recorded of it" in output
+
+
+LOAD = """
+import sys
+import numpy as np, tensorflow as tf
+data = np.load("data.npz")
+saved = tf.saved_model.load("model/saved_model")
+assert "models" not in sys.modules
+sys.path.insert(0, sys.argv[1])
+import keras, models
+generator, encoder, discriminator = (
+    keras.saving.load_model(f"model/{name}.keras")
+    for name in ("generator", "encoder", "discriminator")
+)
+outputs = {
+    "saved_images": saved.generate(data["latents"]), "saved_latents": saved.encode(data["images"]),
+    "images": generator(data["latents"]), "latents": encoder(data["images"]),
+    "adversarial": discriminator(data["images"])[0],
+}
+np.savez("outputs.npz", **outputs)
+"""
+
+
+def test_exports_load_in_a_fresh_process(to_folder, trained, tmp_path):
+    folder = to_folder("export")
+    card = (folder / "README.md").read_text()
+    for fact in (
+        "8x8 images with 6 latent elements",
+        "drawn from N(0, 1), with dynamic latent scale",
+        "- mapper.h5, SHA-256 0123",
+        "`digits`, resized",
+        "Nothing was measured.",
+    ):
+        assert fact in card
+    folder.rename(tmp_path / "model")
+    latents = trained.sample_latents(4, seed=5)
+    images = trained.networks.generate(latents, trained.scale).numpy()
+    np.savez(tmp_path / "data.npz", latents=latents, images=images)
+    command = [sys.executable, "-I", "-c", LOAD, str(ROOT)]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    outputs = np.load(tmp_path / "outputs.npz")
+    adversarial, recovered = trained.networks.discriminator(images)
+    for name, expected in {
+        "images": images,
+        "saved_images": images,
+        "latents": recovered,
+        "saved_latents": recovered,
+        "adversarial": adversarial,
+    }.items():
+        np.testing.assert_allclose(outputs[name], expected, rtol=1e-6, atol=1e-6, err_msg=name)
