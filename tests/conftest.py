@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import yaml
+from tensorboard.compat.proto import event_pb2
 
 from config import Config
 
@@ -117,3 +118,18 @@ def photos():
         return files
 
     return make
+
+
+def read_events(folder):
+    """{(tag, step): value} of TensorBoard's event files: images as arrays, histograms as rows of
+    (left, right, count)."""
+    values = {}
+    for path in sorted(str(path) for path in folder.iterdir()):
+        for record in tf.data.TFRecordDataset(path):
+            event = event_pb2.Event.FromString(record.numpy())
+            for value in event.summary.value:
+                content = tf.make_ndarray(value.tensor)
+                if value.metadata.plugin_data.plugin_name == "images":
+                    content = tf.io.decode_png(content[2]).numpy()  # after width and height
+                values[value.tag, event.step] = content
+    return values
