@@ -4,38 +4,14 @@ import json
 
 import numpy as np
 import pytest
-import yaml
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from config import RUN_NAMES, UserError
 from evaluate.curves import CURVES, MORE_CURVES, draw_curves
 from evaluate.figures import PAIR_SHEETS, draw_figures, draw_interpolation, draw_pairs
 from evaluate.sheets import save_sheet, tile
-from tests.conftest import TINY, merge
+from tests.conftest import PROTOCOL, write_run, write_sheets
 from train.run_folder import read_runs
-
-PROTOCOL = {"features": "digit-classifier features", "real_images": 9, "fake_images": 8}
-
-
-def write_run(experiment, name, seed=0, offset=0.0):
-    folder = experiment / name / f"seed_{seed}"
-    folder.mkdir(parents=True)
-    settings = merge(TINY, {"latent.dim": 10}) | {"recorded": {"run": name, "seed": seed}}
-    (folder / "config.yaml").write_text(yaml.safe_dump(settings))
-    rows = [
-        {curve.metric: 10.0 * epoch + offset for curve in (CURVES | MORE_CURVES).values()}
-        | {"epoch": epoch, "protocol": PROTOCOL}
-        for epoch in (1, 2, 3)
-    ]
-    (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return folder
-
-
-def write_sheets(folder):
-    images = np.random.default_rng(0).uniform(-1, 1, (64, 16, 16, 3))
-    names = ["fake_reconstructed", "real_reconstructed"]
-    for name in names + [f"interpolation_{rank}" for rank in range(1, 9)]:
-        save_sheet(folder / "images" / "epoch_0003" / f"{name}.png", tile(images))
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +20,7 @@ def experiment(tmp_path_factory):
     for offset, name in enumerate(RUN_NAMES):
         run = write_run(folder, name, offset=offset)
         if name == "normal_dls_dg":
-            write_sheets(run)
+            write_sheets(run, epoch=3)
             (run / "images" / "epoch_0004").mkdir()  # no row yet: it is being drawn
     return folder
 
