@@ -86,6 +86,8 @@ def test_reproduce_trains_all_runs_once_and_draws_the_figures(config_file, comma
         same_in_tensorboard(RunFolder(folder))
     for number in (3, 4, 5, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17):
         assert (experiment / "figures" / f"figure_{number:02d}.png").exists()
+    assert f"all on one page: {experiment / 'report.html'}" in output
+    assert "normal_dls_dg, seed 0" in (experiment / "report.html").read_text(encoding="utf-8")
     before = (experiment / "normal_dls_dg" / "seed_0" / "metrics.jsonl").read_bytes()
 
     code, output, _ = command(*arguments)
