@@ -1,5 +1,7 @@
 """The curves of evaluate.curves for a web page, with values to point at. See `plot_curve`."""
 
+import json
+
 import plotly.graph_objects as go
 
 from evaluate.curves import (
@@ -46,7 +48,8 @@ def plot_curve(curve, prior, runs):
         limit, note = axis_limit(curve, of_methods)
         figure.update_yaxes(range=[0, limit])
         notes = [*notes, note] if note else notes
-    return figure.to_plotly_json(), [plain(note) for note in notes]
+    valid = json.loads(figure.to_json())  # null for what is not finite
+    return valid, [plain(note) for note in notes]
 
 
 def plain(text):

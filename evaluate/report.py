@@ -87,10 +87,10 @@ def _template():
 def _facts(folders):
     """What was run, as {label: value}; where runs differ, each value and how many have it."""
     every = [_facts_of(folder) for _, folder in folders]
-    seeds = sorted({_seed(folder) for _, folder in folders})
+    seeds = sorted({_seed(folder) for _, folder in folders}, key=lambda seed: (len(seed), seed))
     plural = "s" if len(seeds) > 1 else ""
     names = len({name for name, _ in folders})
-    facts = {"runs x seeds": f"{names} x {len(seeds)} (seed{plural} {', '.join(map(str, seeds))})"}
+    facts = {"runs x seeds": f"{names} x {len(seeds)} (seed{plural} {', '.join(seeds)})"}
     for label in dict.fromkeys(label for of_run in every for label in of_run):
         values = Counter(str(of_run[label]) for of_run in every if label in of_run)
         facts[label] = (
@@ -119,7 +119,7 @@ def _facts_of(folder):
 
 
 def _seed(folder):
-    return int(folder.path.name.removeprefix("seed_"))
+    return folder.path.name.removeprefix("seed_")
 
 
 def _plots(runs):
