@@ -172,9 +172,10 @@ def evaluate(run: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="a seed
 def figures(
     experiment: Annotated[Path, typer.Argument(metavar="EXPERIMENT_DIR", help="results/<name>")],
 ):
-    """Print the final metrics of an experiment and draw Figures 1-17."""
+    """Print the final metrics of an experiment, draw Figures 1-17 and write report.html."""
     import_tensorflow()
     from evaluate.figures import draw_figures
+    from evaluate.report import write_report
     from evaluate.results import print_results, write_results
 
     runs = read_runs(experiment)
@@ -184,6 +185,7 @@ def figures(
     print(f"figures {', '.join(map(str, drawn))} are in {experiment / 'figures'}")
     for number, why in missing.items():
         print(f"figure {number} not drawn: {why}")
+    print(f"all on one page: {write_report(experiment)}")
 
 
 app.add_typer(trained_commands.app)

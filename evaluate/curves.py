@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from models.latent import differential_entropy
 
 DPI = 150
+BAND_OPACITY = 0.15
 METHODS = {"dls_d": "DLS, D", "dls_dg": "DLS, DG", "mse_d": "No DLS, D", "mse_dg": "No DLS, DG"}
 COLORS = {"dls_d": "#4c9be8", "dls_dg": "#0b4f9c", "mse_d": "#f2a154", "mse_dg": "#b4430b"}
 PRIORS = {"normal": r"$N(0, 1^2)$", "uniform": r"$U(-\sqrt{3}, \sqrt{3})$"}
@@ -46,29 +47,40 @@ def draw_curves(curve, prior, runs, number=None):
     is their mean, and the band one standard deviation on both sides. `number` is that of the figure
     in the paper.
     """
+    of_methods = series(curve, prior, runs)
+    if not of_methods:
+        return None
     figure = Figure(figsize=(6, 3.8), dpi=DPI, layout="constrained")
     axes = figure.add_subplot()
-    for method, label in METHODS.items():
-        if curve.dls_only and method.startswith("mse"):
-            continue
-        epochs, values, low, high = _series(runs.get(f"{prior}_{method}", ()), curve.metric)
-        if not epochs:
-            continue
-        axes.plot(epochs, values, label=label, color=COLORS[method], marker="o", markersize=2.5)
-        axes.fill_between(epochs, low, high, color=COLORS[method], alpha=0.15, lw=0)
-    if not axes.lines:
-        return None
+    for method, (epochs, values, low, high) in of_methods.items():
+        color = COLORS[method]
+        axes.plot(epochs, values, label=METHODS[method], color=color, marker="o", markersize=2.5)
+        axes.fill_between(epochs, low, high, color=color, alpha=BAND_OPACITY, lw=0)
     if curve.metric == "latent_entropy":
-        _draw_greatest_entropy(axes, prior, runs)
+        greatest = greatest_entropy(prior, runs)
+        label = f"greatest possible: {greatest:.1f}"
+        axes.axhline(greatest, color="0.5", ls="--", lw=1, label=label)
     if curve.of_features:
         axes.set_ylim(bottom=0)
     if curve.limit:
-        _limit_axis(axes, curve.limit)
+        limit, note = axis_limit(curve, of_methods)
+        axes.set_ylim(0, limit)
+        axes.text(0.5, 0.98, note, transform=axes.transAxes, ha="center", va="top", fontsize=7)
     _dress(axes, curve, prior, runs, number)
     return figure
 
 
-def _series(folders, metric):
+def series(curve, prior, runs):
+    """{method: (epochs, values, low, high)} of those methods of a prior that have the metric.
+
+    Low and high bound the band that `draw_curves` tells of.
+    """
+    methods = [m for m in METHODS if not (curve.dls_only and m.startswith("mse"))]
+    of_methods = {m: _over_epochs(runs.get(f"{prior}_{m}", ()), curve.metric) for m in methods}
+    return {method: values for method, values in of_methods.items() if values[0]}
+
+
+def _over_epochs(folders, metric):
     """(epochs, values, low, high) over the epochs in which all seeds have the metric."""
     by_seed = [
         {row["epoch"]: row for row in folder.rows() if row.get(metric) is not None}
@@ -87,27 +99,25 @@ def _series(folders, metric):
     return epochs, mean, mean - deviation, mean + deviation
 
 
-def _draw_greatest_entropy(axes, prior, runs):
+def greatest_entropy(prior, runs):
+    """The differential entropy, in nats, of a latent of which nothing is scaled down."""
     folder = next(seeds[0] for name, seeds in runs.items() if name.startswith(prior))
     config, _, _ = folder.read_config()
-    greatest = float(differential_entropy(np.ones(config.latent.dim, np.float32), prior))
-    axes.axhline(greatest, color="0.5", ls="--", lw=1, label=f"greatest possible: {greatest:.1f}")
+    return float(differential_entropy(np.ones(config.latent.dim, np.float32), prior))
 
 
-def _limit_axis(axes, limit):
-    """End the axis where the paper does, unless a curve ends above; say what is cut off."""
-    curves = [np.asarray(line.get_ydata()) for line in axes.lines]
-    limit = max(limit, 1.1 * max(values[-1] for values in curves))
-    axes.set_ylim(0, limit)
-    if max(values.max() for values in curves) > limit:
-        note = f"first epochs above {limit:.1f} not shown"
-        axes.text(0.5, 0.98, note, transform=axes.transAxes, ha="center", va="top", fontsize=7)
+def axis_limit(curve, of_methods):
+    """(end of the axis, a note on what it cuts off): the paper's, unless a curve ends above."""
+    curves = [np.asarray(values) for _, values, _, _ in of_methods.values()]
+    limit = max(curve.limit, 1.1 * max(values[-1] for values in curves))
+    cuts = max(values.max() for values in curves) > limit
+    return limit, f"first epochs above {limit:.1f} not shown" if cuts else ""
 
 
 def _dress(axes, curve, prior, runs, number):
     label = curve.label
     if curve.of_features:
-        label = ", ".join([label, *_features(prior, runs)])
+        label = ", ".join([label, *compared_features(prior, runs)])
     figure = f"Figure {number}: " if number else ""
     axes.set_title(f"{figure}{curve.title}, $Z_i \\sim$ {PRIORS[prior]}", fontsize=9)
     axes.set_xlabel("Epoch")
@@ -118,7 +128,7 @@ def _dress(axes, curve, prior, runs, number):
     axes.legend(frameon=False, fontsize=8)
 
 
-def _features(prior, runs):
+def compared_features(prior, runs):
     """What the features behind the drawn values are; several of one name are no good comparison."""
     folders = [folder for name in runs if name.startswith(prior) for folder in runs[name]]
     protocols = [row["protocol"] for folder in folders for row in folder.evaluated_rows()]

@@ -100,6 +100,10 @@ class Evaluator:
                 )
         return row, per_image
 
+    def scale(self):
+        """s (d_z,) of this moment, as an array."""
+        return self.trainer.scale().numpy()
+
     def sheets(self):
         """The image sheets of this moment: a dict of names to uint8 images."""
         trainer = self.trainer

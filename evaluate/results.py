@@ -145,14 +145,14 @@ def print_comparison(recorded, measured, per_image):
         )
     console = wide_console()
     console.print(table, crop=False)
-    if "protocol" not in recorded:
+    if "fake_psnr" not in recorded:
         console.print(f"epoch {recorded['epoch']}: nothing is recorded of it", highlight=False)
         return
     different = differences(recorded, measured)
     verdict = f"differ from the record: {', '.join(different)}" if different else "as recorded"
     console.print(f"epoch {recorded['epoch']}: {verdict}", highlight=False)
-    before = recorded["protocol"]
-    for key, now in measured["protocol"].items():
+    before = recorded.get("protocol", {})
+    for key, now in measured.get("protocol", {}).items():
         if before.get(key) != now:
             console.print(f"protocol, {key}: {before.get(key)}, now {now}", highlight=False)
 

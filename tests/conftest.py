@@ -1,5 +1,6 @@
-"""A tiny configuration and real image files, for all tests."""
+"""A tiny configuration, made-up experiments and real image files, for all tests."""
 
+import json
 import os
 import sys
 import zipfile
@@ -10,9 +11,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import yaml
+from tensorboard.compat.proto import event_pb2
 
 import main
 from config import Config
+from evaluate.curves import CURVES, MORE_CURVES
+from evaluate.sheets import save_sheet, tile
 from train.checkpoints import Checkpoints
 from train.experiment import prepare
 from train.run_folder import RunFolder
@@ -45,6 +49,7 @@ SMALLEST = {  # at 8x8 a step is traced in half the time
     "model.synthesis_channels": [4],
     "model.discriminator_channels": [4],
 }
+PROTOCOL = {"features": "digit-classifier features", "real_images": 9, "fake_images": 8}
 
 
 def merge(values, changes):
@@ -164,3 +169,41 @@ def photos():
         return files
 
     return make
+
+
+def write_measured_run(experiment, name, seed=0, offset=0.0, epochs=3):
+    """The folder of a made-up run: each metric is 10 times the epoch, plus an offset."""
+    folder = experiment / name / f"seed_{seed}"
+    folder.mkdir(parents=True)
+    settings = merge(TINY, {"latent.dim": 10}) | {"recorded": {"run": name, "seed": seed}}
+    (folder / "config.yaml").write_text(yaml.safe_dump(settings))
+    rows = [
+        {curve.metric: 10.0 * epoch + offset for curve in (CURVES | MORE_CURVES).values()}
+        | {"epoch": epoch, "protocol": PROTOCOL}
+        for epoch in range(1, epochs + 1)
+    ]
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return folder
+
+
+def write_sheets(folder, epoch):
+    """Sheets of noise, other ones in each epoch."""
+    images = np.random.default_rng(epoch).uniform(-1, 1, (64, 16, 16, 3))
+    names = ["fake_reconstructed", "real_reconstructed"]
+    for name in names + [f"interpolation_{rank}" for rank in range(1, 9)]:
+        save_sheet(folder / "images" / f"epoch_{epoch:04d}" / f"{name}.png", tile(images))
+
+
+def read_events(folder):
+    """{(tag, step): value} of TensorBoard's event files: images as arrays, histograms as rows of
+    (left, right, count)."""
+    values = {}
+    for path in sorted(str(path) for path in folder.iterdir()):
+        for record in tf.data.TFRecordDataset(path):
+            event = event_pb2.Event.FromString(record.numpy())
+            for value in event.summary.value:
+                content = tf.make_ndarray(value.tensor)
+                if value.metadata.plugin_data.plugin_name == "images":
+                    content = tf.io.decode_png(content[2]).numpy()  # after width and height
+                values[value.tag, event.step] = content
+    return values

@@ -4,47 +4,23 @@ import json
 
 import numpy as np
 import pytest
-import yaml
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from config import RUN_NAMES, UserError
 from evaluate.curves import CURVES, MORE_CURVES, draw_curves
 from evaluate.figures import PAIR_SHEETS, draw_figures, draw_interpolation, draw_pairs
 from evaluate.sheets import save_sheet, tile
-from tests.conftest import TINY, merge
+from tests.conftest import PROTOCOL, write_measured_run, write_sheets
 from train.run_folder import read_runs
-
-PROTOCOL = {"features": "digit-classifier features", "real_images": 9, "fake_images": 8}
-
-
-def write_run(experiment, name, seed=0, offset=0.0):
-    folder = experiment / name / f"seed_{seed}"
-    folder.mkdir(parents=True)
-    settings = merge(TINY, {"latent.dim": 10}) | {"recorded": {"run": name, "seed": seed}}
-    (folder / "config.yaml").write_text(yaml.safe_dump(settings))
-    rows = [
-        {curve.metric: 10.0 * epoch + offset for curve in (CURVES | MORE_CURVES).values()}
-        | {"epoch": epoch, "protocol": PROTOCOL}
-        for epoch in (1, 2, 3)
-    ]
-    (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return folder
-
-
-def write_sheets(folder):
-    images = np.random.default_rng(0).uniform(-1, 1, (64, 16, 16, 3))
-    names = ["fake_reconstructed", "real_reconstructed"]
-    for name in names + [f"interpolation_{rank}" for rank in range(1, 9)]:
-        save_sheet(folder / "images" / "epoch_0003" / f"{name}.png", tile(images))
 
 
 @pytest.fixture(scope="module")
 def experiment(tmp_path_factory):
     folder = tmp_path_factory.mktemp("experiment")
     for offset, name in enumerate(RUN_NAMES):
-        run = write_run(folder, name, offset=offset)
+        run = write_measured_run(folder, name, offset=offset)
         if name == "normal_dls_dg":
-            write_sheets(run)
+            write_sheets(run, epoch=3)
             (run / "images" / "epoch_0004").mkdir()  # no row yet: it is being drawn
     return folder
 
@@ -88,8 +64,8 @@ def test_entropy_is_shown_for_dls_only_with_its_greatest_value(experiment):
 
 
 def test_several_seeds_give_their_mean_and_a_band(tmp_path):
-    write_run(tmp_path, "normal_dls_d", seed=0)
-    write_run(tmp_path, "normal_dls_d", seed=1, offset=2.0)
+    write_measured_run(tmp_path, "normal_dls_d", seed=0)
+    write_measured_run(tmp_path, "normal_dls_d", seed=1, offset=2.0)
     (axes,) = draw_curves(CURVES[3], "normal", read_runs(tmp_path)).axes
     assert list(axes.lines[0].get_ydata()) == [11.0, 21.0, 31.0]
     band = axes.collections[0].get_paths()[0].vertices[:, 1]
@@ -97,7 +73,7 @@ def test_several_seeds_give_their_mean_and_a_band(tmp_path):
 
 
 def test_one_seed_has_a_band_of_its_intervals(tmp_path):
-    folder = write_run(tmp_path, "normal_dls_d")
+    folder = write_measured_run(tmp_path, "normal_dls_d")
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").open()]
     rows[1]["intervals"] = {"fid": [15.0, 26.0]}
     (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -117,7 +93,7 @@ def test_precision_and_recall_are_drawn_beside(experiment, figures):
 
 
 def test_what_is_missing_is_named(tmp_path):
-    write_run(tmp_path, "uniform_mse_d")
+    write_measured_run(tmp_path, "uniform_mse_d")
     drawn, missing = draw_figures(tmp_path)
     assert list(drawn) == [2, 4, 8, 10, 13, 15]
     assert missing[1] == "no run measured it"
@@ -153,7 +129,7 @@ def test_all_text_lies_within_the_figures(experiment):
 
 
 def test_an_axis_that_cuts_values_says_so(tmp_path):
-    folder = write_run(tmp_path, "normal_dls_d")
+    folder = write_measured_run(tmp_path, "normal_dls_d")
     values = [20.0, 1.0, 0.5]
     rows = [
         {"epoch": epoch, "encoder_loss": value, "fake_psnr": 1.0, "protocol": PROTOCOL}

@@ -10,11 +10,13 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 import yaml
 
 import main
 from config import load
-from tests.conftest import SMALLEST, wrong
+from models.latent import differential_entropy
+from tests.conftest import SMALLEST, read_events, wrong
 from train.experiment import prepare, prepare_apart
 from train.run_folder import RunFolder
 
@@ -28,6 +30,27 @@ def config_file(config_file):
 
 def rows(folder):
     return [json.loads(line) for line in (folder / "metrics.jsonl").open()]
+
+
+def same_in_tensorboard(folder):
+    """Scalars, sheets and s of each epoch are those in the folder."""
+    shown = read_events(folder.tensorboard)
+    for row in folder.rows():
+        epoch = row["epoch"]
+        assert shown["encoder_loss", epoch] == pytest.approx(row["encoder_loss"])
+        sheets = list(folder.images(epoch).glob("*.png"))
+        assert len(sheets) == 4 + 6
+        for path in sheets:
+            picture = shown[path.stem, epoch]
+            np.testing.assert_array_equal(picture, tf.io.decode_png(path.read_bytes()))
+        scale = np.load(folder.images(epoch) / "scale.npy")
+        assert (scale.shape, scale.dtype) == ((6,), np.float32)
+        assert np.mean(scale**2) == pytest.approx(1.0)
+        left, right, counts = shown["scale", epoch].T
+        assert (left[0], right[-1]) == pytest.approx((scale.min(), scale.max()))
+        assert counts.sum() == 6
+        entropy = differential_entropy(scale, folder.read_config()[1].partition("_")[0])
+        assert row["latent_entropy"] == pytest.approx(float(entropy), rel=1e-5)
 
 
 def test_reproduce_trains_all_runs_once_and_draws_the_figures(
@@ -49,9 +72,11 @@ def test_reproduce_trains_all_runs_once_and_draws_the_figures(
         assert second["fid"] is None
         assert np.isfinite([second["encoder_loss"], second["fake_psnr"], second["real_ssim"]]).all()
         assert {file.stem for file in (folder / "images" / "epoch_0002").iterdir()} > {"samples"}
-        assert list((folder / "tensorboard").iterdir())
+        same_in_tensorboard(RunFolder(folder))
     for number in (3, 4, 5, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17):
         assert (experiment / "figures" / f"figure_{number:02d}.png").exists()
+    assert f"all on one page: {experiment / 'report.html'}" in output
+    assert "normal_dls_dg, seed 0" in (experiment / "report.html").read_text(encoding="utf-8")
     before = (experiment / "normal_dls_dg" / "seed_0" / "metrics.jsonl").read_bytes()
 
     code, output, _ = command(*arguments)

@@ -66,8 +66,8 @@ def test_what_is_counted_is_what_a_run_takes(make_config, tmp_path):
     (checkpoint,) = folder.saved_steps().values()
     size = checkpoint.with_suffix(".data-00000-of-00001").stat().st_size
     assert plan["checkpoint_bytes"] == pytest.approx(2 * 4 * size, rel=0.05)
-    sheets = sum(path.stat().st_size for path in folder.images(1).glob("*.png"))
-    assert 2 * sheets < plan["sheet_bytes"]
+    files = [*folder.images(1).glob("*.png"), *folder.tensorboard.iterdir()]
+    assert 2 * sum(path.stat().st_size for path in files) < plan["sheet_bytes"]
 
 
 def test_without_the_data_the_config_tells_its_size(tiny, tmp_path, monkeypatch, capsys):

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from evaluate.results import differences, print_comparison, print_results, write_results
-from tests.test_figures import write_run
+from tests.conftest import write_measured_run
 from train.run_folder import RunFolder, read_runs
 
 
 @pytest.fixture
 def runs(tmp_path):
-    write_run(tmp_path, "normal_dls_dg")
-    write_run(tmp_path, "uniform_mse_d", seed=3, offset=1.0)
+    write_measured_run(tmp_path, "normal_dls_dg")
+    write_measured_run(tmp_path, "uniform_mse_d", seed=3, offset=1.0)
     folder = RunFolder(tmp_path / "normal_dls_dg" / "seed_0")
     last = {
         "epoch": 4,

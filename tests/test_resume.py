@@ -234,7 +234,7 @@ def test_no_memory_left_is_one_line(tmp_path):
 def test_a_full_disk_is_one_line_and_leaves_what_was_there(finished, half):
     folder = half
     expected = final_state(folder.path)
-    size = 20_000  # a checkpoint is larger, all else smaller
+    size = 20_000  # a checkpoint, which comes first, is larger
     message = limited(resource.RLIMIT_FSIZE, size, config(), folder.path)
     assert f"{folder.checkpoints}: cannot save a checkpoint:" in message
     assert "File too large" in message

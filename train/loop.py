@@ -12,9 +12,9 @@ from config import UserError
 from data import shuffled_batches
 from evaluate.sheets import save_sheet
 from train.checkpoints import Checkpoints
-from train.device import first_line
 from train.monitor import STEPS_PER_LOOK, Monitor, NotFiniteError
 from train.signals import deferred
+from train.tensorboard import TensorBoard
 
 REPORT_SECONDS = 0.5  # and the longest that a call of several steps takes
 _SECONDS_A_MINUTE = 60
@@ -24,9 +24,9 @@ def train_run(config, trainer, train_images, evaluator, folder, seed, report):
     """Train to the last epoch, from the newest checkpoint if there is one.
 
     After each epoch: a checkpoint, metrics and image sheets (every `evaluate.every` epochs and at
-    the end), TensorBoard scalars, one row of metrics.jsonl. An epoch is done when it has its row.
-    `report(epoch, step, row)` is called up to twice a second with the steps done in this epoch,
-    and with the epoch's row at its end.
+    the end), the same for TensorBoard, one row of metrics.jsonl. An epoch is done when it has its
+    row. `report(epoch, step, row)` is called up to twice a second with the steps done in this
+    epoch, and with the epoch's row at its end.
 
     Raises UserError for data that cannot be read, a full disk or a loss that is not finite, and
     `train.signals.Stopped` after a checkpoint when the process is asked to end.
@@ -34,7 +34,7 @@ def train_run(config, trainer, train_images, evaluator, folder, seed, report):
     checkpoints = Checkpoints(trainer, folder, config.train.keep_checkpoints)
     checkpoints.restore()
     progress = checkpoints.progress
-    writer = tf.summary.create_file_writer(str(folder.tensorboard))
+    board = TensorBoard(folder.tensorboard)
     for epoch in range(max(1, int(progress.epoch)), config.train.epochs + 1):
         if epoch > progress.epoch:
             progress.assign(epoch, 0)
@@ -42,11 +42,11 @@ def train_run(config, trainer, train_images, evaluator, folder, seed, report):
         row = _train_epoch(config, trainer, train_images, checkpoints, seed, report)
         if folder.has_row(epoch):
             continue
-        row |= _evaluate_epoch(config, evaluator, epoch, folder)
+        row |= _evaluate_epoch(config, evaluator, epoch, folder, board)
         row["protocol"] = evaluator.protocol(epoch)
         if folder.is_best(row):
             checkpoints.save_best(row["step"])
-        _write_scalars(writer, row, folder.tensorboard)
+        board.write_scalars(row)
         folder.append(row)
         report(epoch, row["step"] // epoch, row)
 
@@ -151,8 +151,8 @@ def _look(monitor, folder):
         ) from error
 
 
-def _evaluate_epoch(config, evaluator, epoch, folder):
-    """The metrics of the epoch's row, after drawing its sheets; nothing in epochs left out."""
+def _evaluate_epoch(config, evaluator, epoch, folder, board):
+    """The metrics of the epoch's row, after saving its sheets and s; nothing in epochs left out."""
     if epoch % config.evaluate.every and epoch != config.train.epochs:
         return {}
     start = time.perf_counter()
@@ -162,18 +162,10 @@ def _evaluate_epoch(config, evaluator, epoch, folder):
             f"training diverged in epoch {epoch}: L_enc of fresh latents is "
             f"{row['fresh_encoder_loss']}; try a smaller train.learning_rate"
         )
-    for name, sheet in evaluator.sheets().items():
+    sheets, scale = evaluator.sheets(), evaluator.scale()
+    for name, sheet in sheets.items():
         save_sheet(folder.images(epoch) / f"{name}.png", sheet)
     np.savez(folder.images(epoch) / "per_image.npz", **per_image)
+    np.save(folder.images(epoch) / "scale.npy", scale)
+    board.write_pictures(epoch, sheets, scale)
     return row | {"seconds_evaluate": time.perf_counter() - start}
-
-
-def _write_scalars(writer, row, folder):
-    try:
-        with writer.as_default(step=row["epoch"]):
-            for name, value in row.items():
-                if isinstance(value, (int, float)) and name != "epoch":
-                    tf.summary.scalar(name, value)
-        writer.flush()
-    except tf.errors.OpError as error:  # a full disk is ResourceExhaustedError, as is no memory
-        raise UserError(f"{folder}: cannot be written: {first_line(error)}") from error

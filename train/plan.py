@@ -14,6 +14,7 @@ _GIGA = 1e9
 _READING_SECONDS = 5.0
 _NEIGHBOUR_ROWS = 2000  # timed in place of all, of which the time grows as the square
 _SHEETS, _TILES = 12, 64  # image sheets of an epoch, and images on each
+_COPIES_OF_SHEETS = 2  # one is for TensorBoard
 _IMAGES_AS_SHEETS = 128  # to be measured, these take as long as the sheets do to be drawn
 _FLOAT_BYTES = 4
 _COPIES_OF_WEIGHTS = 3  # in a checkpoint: the weights and the two means of Adam
@@ -148,7 +149,7 @@ def _size_of_files(config, plan):
     return {
         "evaluations": evaluations,
         "checkpoint_bytes": plan["runs"] * checkpoints * _COPIES_OF_WEIGHTS * weights,
-        "sheet_bytes": tiles * pixels * enlargement(size) ** 2,
+        "sheet_bytes": _COPIES_OF_SHEETS * tiles * pixels * enlargement(size) ** 2,
         "cache_bytes": images * pixels if config.data.cache == "disk" else 0,
         "epochs": config.train.epochs,
     }

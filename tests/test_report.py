@@ -1,0 +1,209 @@
+"""The page about a made-up experiment, as text and in a browser."""
+
+import base64
+import io
+import json
+import shutil
+from html.parser import HTMLParser
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from evaluate.report import SHEETS, spread, write_report
+from evaluate.sheets import save_sheet
+from tests.conftest import write_measured_run, write_sheets
+
+NAME = "<b>one & two"
+EPOCHS = 14
+SHOWN = [1, 2, 3, 5, 6, 7, 8, 9, 10, 12, 13, 14]
+SCALE = np.array([0.5, 1.5, 1.0], np.float32)
+RAMP = np.linspace(0, 255, 1000).round().astype(np.uint8)  # as wide as no sheet on the page
+
+
+class Page(HTMLParser):
+    """Its tags with attributes, the texts outside of scripts, and the data in it."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.tags, self.texts, self.data, self.inside = [], [], None, ("", {})
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attributes):
+        self.inside = tag, dict(attributes)
+        self.tags.append(self.inside)
+
+    def handle_endtag(self, tag):
+        self.inside = ("", {})
+
+    def handle_data(self, text):
+        tag, attributes = self.inside
+        if attributes.get("id") == "data":
+            self.data = json.loads(text, parse_constant=pytest.fail)  # such as NaN
+        elif tag not in ("script", "style"):
+            self.texts.append(" ".join(text.split()))
+
+    def lines(self, title):
+        """{name: trace} of the lines of a plot."""
+        titles = [a["aria-label"] for tag, a in self.tags if a.get("class") == "plot"]
+        plot = self.data["plots"][titles.index(title)]
+        return {trace["name"]: trace for trace in plot["data"] if "fill" not in trace}
+
+
+def decoded(address):
+    kind, _, content = address.partition(",")
+    assert kind == "data:image/webp;base64"
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(content))).convert("RGB"), float)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A page with two runs of 14 epochs, of which one has images and one is in its 15th."""
+    experiment = tmp_path_factory.mktemp("made") / NAME
+    run = write_measured_run(experiment, "normal_dls_dg", epochs=EPOCHS)
+    metrics = (
+        write_measured_run(experiment, "normal_mse_d", epochs=EPOCHS, offset=1.0) / "metrics.jsonl"
+    )
+    metrics.write_text(metrics.read_text().replace('"fid": 21.0', '"fid": NaN'))
+    for epoch in range(1, EPOCHS + 2):
+        write_sheets(run, epoch)
+        np.save(run / "images" / f"epoch_{epoch:04d}" / "scale.npy", SCALE / epoch)
+    images = [run / "images" / f"epoch_{epoch:04d}" for epoch in range(EPOCHS + 1)]
+    save_sheet(images[2] / "real_reconstructed.png", np.tile(RAMP[None, :, None], (500, 1, 3)))
+    sheet = images[3] / "real_reconstructed.png"
+    sheet.write_bytes(sheet.read_bytes()[:5000])
+    (images[5] / "interpolation_1.png").unlink()
+    (images[6] / "scale.npy").write_bytes(b"\x93NUMPY")
+    path = write_report(experiment)
+    return SimpleNamespace(path=path, page=Page(path), images=images)
+
+
+def test_nothing_is_loaded_from_elsewhere(made):
+    addresses = [a[key] for _, a in made.page.tags for key in ("src", "href") if key in a]
+    assert not [address for address in addresses if "//" in address]
+    assert "src" not in [key for tag, a in made.page.tags if tag == "script" for key in a]
+    policy = next(a["content"] for _, a in made.page.tags if "http-equiv" in a)
+    assert policy.startswith("default-src 'none'; img-src data:;")
+
+
+def test_names_are_escaped_and_links_lead_to_files(made):
+    assert NAME in made.page.texts
+    assert "b" not in {tag for tag, _ in made.page.tags}
+    links = [a["href"] for tag, a in made.page.tags if tag == "a"]
+    assert {f"normal_{run}/seed_0/{file}" for run in ("dls_dg", "mse_d")
+            for file in ("config.yaml", "metrics.jsonl")} <= set(links)  # fmt: skip
+    assert all((made.path.parent / link).exists() for link in links)
+
+
+def test_the_table_and_what_was_run(made):
+    texts = [text for text in made.page.texts if text]
+    row = texts.index("normal_mse_d")
+    last = 10.0 * EPOCHS + 1
+    assert texts[row : row + 4] == ["normal_mse_d", "14", f"{last:.3f}", f"{last:.1f}"]
+    for label, value in {"runs x seeds": "2 x 1 (seed 0)", "data source": "digits"}.items():
+        assert texts[texts.index(label) + 1] == value
+
+
+def test_curves_have_the_values_of_the_rows(made):
+    lines = made.page.lines("Figure 3: Average L_enc, Z ~ N(0, 1²)")
+    assert lines["DLS, DG"]["x"] == list(range(1, EPOCHS + 1))
+    assert lines["DLS, DG"]["y"] == [10.0 * epoch for epoch in range(1, EPOCHS + 1)]
+    assert lines["No DLS, D"]["y"][0] == 11.0
+    assert lines["No DLS, D"]["line"]["color"] == "#f2a154"
+    assert made.page.lines("Figure 1: FID comparison, Z ~ N(0, 1²)")["No DLS, D"]["y"][1] is None
+    entropy = made.page.lines("Figure 5: Differential latent entropy of DLSGAN, Z ~ N(0, 1²)")
+    assert list(entropy) == ["DLS, DG", "greatest possible: 14.2"]
+    assert "Recall, Z ~ N(0, 1²)" in made.page.texts
+    assert "Recall, Z ~ U(-√3, √3)" not in made.page.texts  # no such run
+
+
+def test_images_are_those_of_the_files_and_at_most_768_wide(made):
+    (view,) = made.page.data["views"]  # the other run has no images
+    assert set(view["sheets"]) == set(SHEETS)
+    wide = decoded(view["sheets"]["real_reconstructed"]["2"])
+    assert wide.shape == (384, 768, 3)
+    np.testing.assert_allclose(wide[:, ::10, 1].mean(axis=0), RAMP[0::13][:77], atol=4)
+    expected = np.asarray(Image.open(made.images[8] / "fake_reconstructed.png"), float)
+    shown = {epoch: decoded(view["sheets"]["fake_reconstructed"][epoch]) for epoch in "78"}
+    assert np.abs(shown["8"] - expected).mean() < 0.5 * np.abs(shown["7"] - expected).mean()
+
+
+def test_epochs_are_left_out_and_that_is_told(made):
+    (view,) = made.page.data["views"]
+    assert view["epochs"] == SHOWN
+    assert list(map(int, view["sheets"]["fake_reconstructed"])) == SHOWN
+    assert any("up to 2 are left out" in text for text in made.page.texts)
+    assert spread([4, 6]) == [4, 6]
+    assert spread(list(range(1, 51))) == [1, 5, 10, 14, 19, 23, 28, 32, 37, 41, 46, 50]
+
+
+def test_what_is_missing_or_damaged_is_left_out(made):
+    (view,) = made.page.data["views"]
+    sheets = {sheet: set(SHOWN) - set(map(int, of)) for sheet, of in view["sheets"].items()}
+    assert sheets == {
+        "real_reconstructed": {3}, "fake_reconstructed": set(), "interpolation_1": {5}
+    }  # fmt: skip
+    assert set(SHOWN) - set(map(int, view["scales"])) == {6}
+    assert view["scales"]["5"] == [0.3, 0.2, 0.1]
+
+
+def test_several_seeds(tmp_path):
+    for seed, offset in ((0, 0.0), (10, 2.0)):
+        run = write_measured_run(tmp_path, "uniform_dls_d", seed=seed, offset=offset)
+        write_sheets(run, epoch=3)
+    (run / "config.yaml").unlink()
+    page = Page(write_report(tmp_path))
+    title = "Figure 4: Average L_enc, Z ~ U(-√3, √3)"
+    assert page.lines(title)["DLS, D"]["y"] == [11.0, 21.0, 31.0]
+    assert page.lines(title)["DLS, D"]["text"][0] == " (9.586 to 12.41)"
+    assert [view["name"] for view in page.data["views"]] == [
+        "uniform_dls_d, seed 0", "uniform_dls_d, seed 10"
+    ]  # fmt: skip
+    assert "1 x 2 (seeds 0, 10)" in page.texts
+    assert any("one standard deviation over the seeds" in text for text in page.texts)
+    assert not any("left out" in text for text in page.texts)
+
+
+@pytest.fixture
+def browser():
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="pip install -r requirements-optional.txt"
+    )
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("there is no chromium")
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+def test_in_a_browser(made, browser):
+    page = browser.new_page(viewport={"width": 390, "height": 800}, color_scheme="light")
+    messages, requests = [], []
+    page.on("console", lambda message: messages.append(message.text))
+    page.on("pageerror", lambda error: messages.append(str(error)))
+    page.on("request", lambda request: requests.append(request.url))
+    page.goto(made.path.as_uri())
+    image, slider = page.locator("[data-sheet=real_reconstructed] img"), page.locator("#epoch")
+    sheets = made.page.data["views"][0]["sheets"]["real_reconstructed"]
+    assert image.get_attribute("src") == sheets["14"]
+    slider.focus()
+    slider.press("ArrowLeft")
+    assert image.get_attribute("src") == sheets["13"]
+    assert image.get_attribute("alt").startswith("normal_dls_dg, seed 0, epoch 13: In each pair")
+    assert image.evaluate("image => image.decode().then(() => image.naturalWidth)") == 398
+    slider.fill("2")  # the third epoch, of which the file is damaged
+    assert not image.is_visible()
+    assert page.locator("[data-sheet=real_reconstructed] span").is_visible()
+    assert page.locator("#scale .scatterlayer .trace").count() == len(SHOWN) - 1
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    line = page.locator(".plot").first.locator(".js-line").nth(1)  # after the band's
+    color = "line => getComputedStyle(line).stroke"
+    assert line.evaluate(color) == "rgb(11, 79, 156)"
+    page.emulate_media(color_scheme="dark")
+    assert line.evaluate(color) == "rgb(84, 132, 186)"
+    assert messages == []
+    assert {address.partition(":")[0] for address in requests} <= {"file", "data"}
+    assert len([address for address in requests if address.startswith("file")]) == 1

@@ -1,0 +1,46 @@
+"""Event files for TensorBoard, and a disk that is full."""
+
+import resource
+
+import numpy as np
+import pytest
+
+from config import UserError
+from tests.conftest import read_events
+from train.tensorboard import TensorBoard
+
+SCALE = np.array([0.0, 0.5, 0.5, 2.0], np.float32)
+
+
+def test_an_epoch_is_a_step_and_one_written_again_counts(tmp_path):
+    sheet = np.random.default_rng(0).integers(0, 256, (8, 6, 3), dtype=np.uint8)
+    for epoch, row in ((1, {"fid": 3.0}), (2, {"fid": None, "loss": 2}), (2, {"loss": 1})):
+        board = TensorBoard(tmp_path)  # a run that goes on
+        board.write_pictures(epoch, {"samples": sheet // epoch}, SCALE)
+        board.write_scalars(row | {"epoch": epoch, "intervals": {}})
+    shown = read_events(tmp_path)
+    assert {tag for tag, _ in shown} == {"samples", "scale", "fid", "loss"}
+    assert (shown["fid", 1], shown["loss", 2]) == (3.0, 1.0)
+    assert ("fid", 2) not in shown
+    np.testing.assert_array_equal(shown["samples", 2], sheet // 2)
+    left, right, counts = shown["scale", 2].T
+    assert {bucket: counts[bucket] for bucket in counts.nonzero()[0]} == {0: 1, 7: 2, 29: 1}
+    assert (left[0], right[-1]) == (0.0, 2.0)
+
+
+@pytest.mark.parametrize("write", ["write_pictures", "write_scalars"])
+def test_a_full_disk_is_one_line(tmp_path, write):
+    board = TensorBoard(tmp_path)
+    noise = np.random.default_rng(0).integers(0, 256, (200, 200, 3), dtype=np.uint8)
+    what = {
+        "write_pictures": (1, {"samples": noise}, SCALE),
+        "write_scalars": ({"epoch": 1} | {f"metric_{number}": 1.0 for number in range(50)},),
+    }
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(UserError, match=r"cannot be written: .*too large") as raised:
+            getattr(board, write)(*what[write])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert "\n" not in str(raised.value)
