@@ -206,9 +206,11 @@ def train_within(limit, size, config, folder, answers):
     resource.setrlimit(limit, (size, resource.RLIM_INFINITY))
     try:
         run_job(config, Job(RUN, 0, folder), folder / "out", lambda report: None, 1)
-        answers.put("trained")
+        answer = "trained"
     except UserError as error:
-        answers.put(str(error))
+        answer = str(error)
+    resource.setrlimit(limit, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))  # to say so
+    answers.put(answer)
 
 
 def limited(limit, size, config, folder):

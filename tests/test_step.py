@@ -15,6 +15,14 @@ def make_config(make_config):
     return lambda **changes: make_config(**SMALLEST | changes)
 
 
+@pytest.fixture(autouse=True)
+def eagerly():
+    """One or two steps take less time than to trace one."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
 @pytest.fixture
 def batch():
     return np.random.default_rng(0).uniform(-1, 1, (4, 8, 8, 3)).astype(np.float32)
