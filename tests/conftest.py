@@ -11,6 +11,9 @@ import tensorflow as tf
 import yaml
 
 from config import Config
+from train.checkpoints import Checkpoints
+from train.run_folder import RunFolder
+from train.step import Trainer
 
 TINY = {
     "experiment": {"name": "tiny", "runs": ["normal_dls_dg", "uniform_mse_d"]},
@@ -80,6 +83,15 @@ def config_file(tmp_path, tiny):
         return path
 
     return write
+
+
+def write_run(config, path, run="normal_dls_dg"):
+    """Make a run folder with a checkpoint of networks that saw no training; returns the path."""
+    trainer, folder = Trainer(config, run), RunFolder(path)
+    folder.write_config(config, run, 0, "CPU", precision=trainer.settings.precision)
+    with folder.locked():
+        Checkpoints(trainer, folder).save(0)
+    return path
 
 
 def write_folder(path, files):

@@ -188,6 +188,25 @@ def export(run: RunDir, out: Out = None):
             export_models(trained, folder)
 
 
+@app.command("explore")
+def explore(
+    run: RunDir,
+    port: Annotated[
+        int | None,
+        typer.Option("--port", min=1, max=2**16 - 1, metavar="N", help="[the first free one]"),
+    ] = None,
+):
+    """Drop images on a page in the browser and move their most important latent elements."""
+    from evaluate.trained import explore_server as server
+
+    server.require_library()
+    with server.listening(port) as listener, opened(run) as trained:
+        from evaluate.trained.explore import Explorer
+
+        print(f"http://{server.HOST}:{listener.getsockname()[1]} (Ctrl-C ends it)", flush=True)
+        server.serve(Explorer(trained), listener)
+
+
 @app.command("import-reference")
 def import_reference(
     mapper: Annotated[Path, typer.Argument(metavar="MAPPER.h5")],
