@@ -46,9 +46,8 @@ def show(explorer):
         with st.container():  # there even if empty, so that what follows keeps its place
             if state.problem:
                 st.error(plain(state.problem))
-        picture = explorer.generate(latent)
-        draw(picture)
-        buttons(explorer, latent, picture)
+        draw(explorer.generate(latent))
+        buttons(explorer, latent)
 
 
 def sliders(explorer):
@@ -84,20 +83,21 @@ def draw(picture):
     st.html(f'<div class="pictures">{figures}</div>{style}')
 
 
-def buttons(explorer, latent, picture):
+def buttons(explorer, latent):
+    state = st.session_state
     with st.container(horizontal=True):
         st.button("Another sample", on_click=show_sample, args=(explorer,))
         st.button("Reset", on_click=start_sliders)
         saves = st.button("Save")
-        st.download_button(
-            "Download PNG", png(picture), "picture.png", "image/png", on_click="ignore"
-        )
     if saves:
         try:
-            path = explorer.save(latent, st.session_state.name)
-            st.success(plain(f"picture.png and latents.npz are in {path}"))
+            path = explorer.save(latent, state.name)
         except (UserError, OSError) as error:
-            st.error(plain(in_one_line(error)))
+            state.problem = in_one_line(error)
+            st.rerun()
+        state.saved = f"picture.png and latents.npz are in {path}"
+    if state.saved:
+        st.success(plain(state.saved))
 
 
 def show_sample(explorer):
@@ -127,7 +127,8 @@ def show_upload(explorer, key):
 
 
 def start_sliders():
-    st.session_state.start = st.session_state.get("start", 0) + 1
+    state = st.session_state
+    state.start, state.saved = state.get("start", 0) + 1, None
 
 
 def plain(text):

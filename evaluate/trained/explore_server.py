@@ -1,5 +1,6 @@
 """The server of `python main.py explore`: Streamlit, for this machine only. See `serve`."""
 
+import gc
 import logging
 import re
 import socket
@@ -75,6 +76,8 @@ def serve(what, listener):
     settings = _SETTINGS | {"server.maxUploadSize": MAX_BYTES >> 20}
     load_config_options(settings)  # they go before the user's own files of settings
     logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
+    gc.collect()
+    gc.freeze()  # Streamlit collects garbage after each change: not among all of TensorFlow
     guarded = local_only(app)
     quiet = {"log_config": None, "access_log": False}
     server = uvicorn.Server(uvicorn.Config(guarded, timeout_graceful_shutdown=1, **quiet))
