@@ -19,17 +19,27 @@ def read_images(paths, settings):
     names, images, problems = [], [], []
     for name, read in _files(paths):
         try:
-            content, _ = to_decodable(read())
-            pixels = resize(decode(content), settings.resolution, settings.crop, settings.antialias)
+            image = read_image(read(), settings)
         except BadImageError as error:
             problems.append(f"{name}: {error}")
-        except Exception:  # what TensorFlow's decoders say does not help
-            problems.append(f"{name}: truncated or damaged")
         else:
             names.append(name)
-            images.append(to_network_range(pixels.numpy()))
+            images.append(image)
     shape = (0, settings.resolution, settings.resolution, 3)
     return names, np.stack(images) if images else np.empty(shape, np.float32), problems
+
+
+def read_image(content, settings):
+    """One of these images, of a file's bytes. Raises BadImageError."""
+    try:
+        decodable, _ = to_decodable(content)
+        pixels = decode(decodable)
+        resized = resize(pixels, settings.resolution, settings.crop, settings.antialias)
+    except BadImageError:
+        raise
+    except Exception as error:  # what TensorFlow's decoders say does not help
+        raise BadImageError("truncated or damaged") from error
+    return to_network_range(resized.numpy())
 
 
 def _files(paths):

@@ -40,6 +40,7 @@ def reconstruct(
     with opened(run) as trained:
         from evaluate.sheets import COLUMNS, alternate, save_sheet, tile
         from evaluate.trained.inversion import invert, print_metrics, write_metrics
+        from evaluate.trained.storage import save_images, save_latents
         from train.display import progress
 
         problems = []
@@ -70,6 +71,7 @@ def sample(
     """Generate images: a sheet, or single files, and their latents."""
     with opened(run) as trained:
         from evaluate.sheets import COLUMNS, save_sheet, tile
+        from evaluate.trained.storage import save_images, save_latents
 
         latents = trained.sample_latents(count, seed)
         with output(run, "sample", out) as folder:
@@ -154,6 +156,7 @@ def edit(
     with opened(run) as trained:
         from evaluate.sheets import save_sheet
         from evaluate.trained import editing
+        from evaluate.trained.storage import save_images, save_latents
 
         changes = [editing.parse_assignment(text, trained) for text in element]
         changes += [editing.parse_assignment(text, trained, by_rank=True) for text in rank]
@@ -186,6 +189,25 @@ def export(run: RunDir, out: Out = None):
 
         with output(run, "model", out) as folder:
             export_models(trained, folder)
+
+
+@app.command("explore")
+def explore(
+    run: RunDir,
+    port: Annotated[
+        int | None,
+        typer.Option("--port", min=1, max=2**16 - 1, metavar="N", help="[the first free one]"),
+    ] = None,
+):
+    """Drop images on a page in the browser and move their most important latent elements."""
+    from evaluate.trained import explore_server as server
+
+    server.require_library()
+    with server.listening(port) as listener, opened(run) as trained:
+        from evaluate.trained.explore import Explorer
+
+        print(f"http://{server.HOST}:{listener.getsockname()[1]} (Ctrl-C ends it)", flush=True)
+        server.serve(Explorer(trained), listener)
 
 
 @app.command("import-reference")
@@ -266,20 +288,3 @@ def require_no(problems):
     if problems:
         more = f" (and {len(problems) - _NAMED} more)" if len(problems) > _NAMED else ""
         raise UserError(f"left out: {'; '.join(problems[:_NAMED])}{more}")
-
-
-def save_images(folder, stems, images):
-    """Write images (n, height, width, 3) in [-1, 1] as PNG files of these names."""
-    from data.images import to_uint8
-    from evaluate.sheets import save_sheet
-
-    for stem, pixels in zip(stems, to_uint8(images), strict=True):
-        save_sheet(folder / f"{stem}.png", pixels)
-
-
-def save_latents(folder, trained, latents, names):
-    """Write latents.npz: latents z, scaled latents z∘s, the scale s, and names of the images."""
-    import numpy as np
-
-    arrays = {"latents": latents, "scaled_latents": latents * trained.scale, "scale": trained.scale}
-    np.savez(folder / "latents.npz", names=np.array(names), **arrays)
