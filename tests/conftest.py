@@ -1,5 +1,6 @@
 """A tiny configuration, made-up experiments and real image files, for all tests."""
 
+import contextlib
 import json
 import os
 import sys
@@ -116,6 +117,16 @@ def wrong(code, errors, message):
     assert code == 2
     assert errors.count("\n") == 1, errors
     assert message in errors
+
+
+@contextlib.contextmanager
+def eagerly():
+    """Within, TensorFlow's functions are not traced: that takes longer than a step or two."""
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(False)
 
 
 def write_run(config, path, run="normal_dls_dg", **begun_with):

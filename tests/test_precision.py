@@ -7,7 +7,7 @@ import tensorflow as tf
 from config import Config
 from models.latent import differential_entropy
 from models.reference_weights import to_arrays
-from tests.conftest import SMALLEST, TINY, merge
+from tests.conftest import SMALLEST, TINY, eagerly, merge
 from train import device
 from train.device import choose_jit_compile, choose_precision, settle
 from train.monitor import Monitor, NotFiniteError
@@ -140,11 +140,13 @@ def test_lazy_r1_counts_in_every_kth_step_k_times(make_config, tmp_path):
     assert statistics["r1_penalty"][0] > 0
     assert statistics["r1_penalty"][1] == 0
     thrice = Trainer(make_config(**{"train.r1_weight": 3.0}), "normal_dls_dg")
-    thrice.train_step(images(2)[0])
+    with eagerly():
+        thrice.train_step(images(2)[0])
     path = tf.train.Checkpoint(**thrice.state()).write(str(tmp_path / "after_one_step"))
     none = Trainer(make_config(**{"train.r1_weight": 0.0}), "normal_dls_dg")
     tf.train.Checkpoint(**none.state()).read(path)
-    none.train_step(images(2)[1])
+    with eagerly():
+        none.train_step(images(2)[1])
     expected = to_arrays(none.networks)
     for name, array in to_arrays(lazy.networks).items():
         np.testing.assert_allclose(array, expected[name], rtol=1e-5, atol=1e-6, err_msg=name)

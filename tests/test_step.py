@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from config import UserError
 from models.reference_weights import to_arrays
-from tests.conftest import SMALLEST
+from tests.conftest import SMALLEST, eagerly
 from train.step import Trainer
 
 
@@ -16,11 +16,9 @@ def make_config(make_config):
 
 
 @pytest.fixture(autouse=True)
-def eagerly():
-    """One or two steps take less time than to trace one."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
+def untraced():
+    with eagerly():
+        yield
 
 
 @pytest.fixture
