@@ -9,6 +9,7 @@ import os
 import shlex
 import sys
 import time
+import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -199,6 +200,8 @@ def move_aside(folder):
 
 def main():
     raise_when_signalled()
+    warnings.formatwarning = lambda message, *_: f"warning: {message}\n"  # without our source
+    warnings.filterwarnings("ignore", "Image size .* exceeds limit")  # Pillow's, of large photos
     try:
         app()
     except Stopped as stopped:

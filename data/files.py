@@ -1,11 +1,17 @@
 """Image files that a user names, read as the training reads its own. See `read_images`."""
 
+import os
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 import numpy as np
+import tensorflow as tf
 
+from config import UserError
 from data.images import BadImageError, decode, resize, to_decodable, to_network_range
 from data.sources import FolderSource, full_name, printable, read_file
+
+_LONGEST_STEM = 200  # bytes; file systems allow 255 with number and ending
 
 
 def read_images(paths, settings):
@@ -13,51 +19,54 @@ def read_images(paths, settings):
 
     Files may have any name; in folders, those count that end as images do. `settings` is
     config.data, which says how images are resized. Images are float32 (n, resolution, resolution,
-    3) in [-1, 1]; each of `problems` is one line about a file that is left out. Raises UserError
-    for a folder without images.
+    3) in [-1, 1]; each of `problems` is one line about what is left out.
     """
     names, images, problems = [], [], []
-    for name, read in _files(paths):
+    for path in map(Path, paths):
         try:
-            image = read_image(read(), settings)
-        except BadImageError as error:
-            problems.append(f"{name}: {error}")
-        else:
-            names.append(name)
-            images.append(image)
+            files = _files(path)
+        except UserError as error:
+            problems.append(str(error))
+            continue
+        for name, read in files:
+            try:
+                images.append(read_image(read(), settings))
+                names.append(name)
+            except BadImageError as error:
+                problems.append(f"{name}: {error}")
     shape = (0, settings.resolution, settings.resolution, 3)
     return names, np.stack(images) if images else np.empty(shape, np.float32), problems
 
 
 def read_image(content, settings):
     """One of these images, of a file's bytes. Raises BadImageError."""
+    decodable, _ = to_decodable(content)
     try:
-        decodable, _ = to_decodable(content)
         pixels = decode(decodable)
-        resized = resize(pixels, settings.resolution, settings.crop, settings.antialias)
-    except BadImageError:
-        raise
-    except Exception as error:  # what TensorFlow's decoders say does not help
+    except tf.errors.InvalidArgumentError as error:  # what its decoders say does not help
         raise BadImageError("truncated or damaged") from error
+    resized = resize(pixels, settings.resolution, settings.crop, settings.antialias)
     return to_network_range(resized.numpy())
 
 
-def _files(paths):
-    """Yield (name for a message, function that returns the bytes)."""
-    for path in map(Path, paths):
-        if path.is_dir():
-            source = FolderSource(path)
-            for index in range(len(source.names)):
-                yield full_name(source, index), lambda s=source, i=index: s.read(i)
-        else:
-            yield printable(str(path)), lambda p=path: read_file(p)
+def _files(path):
+    """[(name for a message, function that returns the bytes)] of a file, or of those in a folder.
+
+    Raises UserError for a folder without images.
+    """
+    if not path.is_dir():
+        return [(printable(str(path)), lambda: read_file(path))]
+    source = FolderSource(path)
+    indices = range(len(source.names))
+    return [(full_name(source, index), partial(source.read, index)) for index in indices]
 
 
 def unique_stems(names):
     """File names without folder and ending, told apart by numbers: a, b, a_2."""
     stems, taken = [], set()
     for name in names:
-        stem = unique = PurePosixPath(name).stem
+        stem = os.fsencode(PurePosixPath(name).stem)[:_LONGEST_STEM].decode(errors="ignore")
+        unique = stem
         number = 1
         while unique in taken:
             number += 1

@@ -4,6 +4,9 @@ Keras 2 reads the weights of a network in the order of `weight_names`, whatever 
 end in numbers that depend on what else was built in the same process. So does `read_h5`.
 """
 
+import io
+from pathlib import Path
+
 import h5py
 import numpy as np
 
@@ -35,6 +38,8 @@ def read_h5(path, network, shapes):
             raise ValueError(
                 f"{name_there} has shape {array.shape}, where {name} has {shapes[name]}"
             )
+        if not np.all(np.isfinite(array)):
+            raise ValueError(f"{name_there} has values that are not finite")
     if len(arrays) != len(expected):
         raise ValueError(f"{len(arrays)} weights, where the {network} has {len(expected)}")
     return {name: array for name, (_, array) in zip(expected, arrays, strict=True)}
@@ -44,7 +49,8 @@ def write_h5(path, network, arrays):
     """Write a network's weights of `arrays`, named as in `reference_weights`, as the authors do."""
     order = _order(network, arrays)
     group_name, input_name = GROUPS[network], _INPUTS[network]
-    with h5py.File(path, "w") as file:
+    content = io.BytesIO()  # HDF5 does not survive a full disk
+    with h5py.File(content, "w") as file:
         file.attrs.update(_ATTRIBUTES)
         file.attrs["layer_names"] = [input_name, group_name]
         for empty in (input_name, "top_level_model_weights"):
@@ -53,6 +59,7 @@ def write_h5(path, network, arrays):
         group.attrs["weight_names"] = [there for _, there in order]
         for name, there in order:
             group[there] = arrays[name]
+    Path(path).write_bytes(content.getvalue())
 
 
 def _text(name):

@@ -132,11 +132,12 @@ def eagerly():
 def write_run(config, path, run="normal_dls_dg", **begun_with):
     """Make a run folder of networks with fresh random weights; returns the trainer.
 
-    The traced variance of the recovered latents falls from element to element.
+    The traced variances of the recovered latents lie between 0.1 and 1, in no order.
     """
     trainer = Trainer(config, run)
-    falling = np.linspace(1.0, 0.1, config.latent.dim, dtype=np.float32)
-    trainer.variance_window.assign(np.broadcast_to(falling, trainer.variance_window.shape))
+    variances = np.linspace(1.0, 0.1, config.latent.dim, dtype=np.float32)
+    variances = np.random.default_rng(0).permutation(variances)
+    trainer.variance_window.assign(np.broadcast_to(variances, trainer.variance_window.shape))
     folder = RunFolder(path)
     folder.create()
     folder.write_config(config, run, 0, "CPU", precision="float32", **begun_with)

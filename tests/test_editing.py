@@ -1,10 +1,12 @@
 """Moving latents, against values by hand."""
 
+import errno
+
 import numpy as np
 import pytest
 
 from config import UserError
-from evaluate.files import new_folder, unused_path
+from evaluate.files import NewFolder
 from evaluate.trained.editing import find_direction, frames_along, frames_between, parse_elements
 
 
@@ -18,7 +20,7 @@ class Run:
 def test_elements_by_index_and_by_rank():
     assert parse_elements("0,2-3", Run) == [0, 2, 3]
     assert parse_elements("1-3", Run, by_rank=True) == [2, 0, 3]
-    for text in ("", "-1", "1,,2", "3-9999999999"):
+    for text in ("", "-1", "1,,2", "3-9999999999", "3-1", "²"):
         with pytest.raises(UserError):
             parse_elements(text, Run)
 
@@ -50,17 +52,52 @@ def test_a_direction_is_found_where_the_examples_differ():
 
 def test_a_folder_is_there_as_a_whole_or_not_at_all(tmp_path):
     def fail():
-        with new_folder(tmp_path / "made") as folder:
+        with NewFolder(tmp_path / "made") as folder:
             (folder / "half.txt").write_text("half")
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
         fail()
     assert list(tmp_path.iterdir()) == []
-    with new_folder(tmp_path / "made") as folder:
+    with NewFolder(tmp_path / "made") as folder:
         (folder / "whole.txt").write_text("whole")
         assert not (tmp_path / "made").exists()
     assert (tmp_path / "made" / "whole.txt").read_text() == "whole"
-    assert unused_path(tmp_path / "made") == tmp_path / "made_2"
-    with pytest.raises(UserError, match="made is there already"), new_folder(tmp_path / "made"):
+    with pytest.raises(UserError, match="made is there already"), NewFolder(tmp_path / "made"):
         pass
+
+
+def test_two_at_once_get_folders_of_their_own(tmp_path):
+    first, second = (NewFolder(tmp_path / "made", is_numbered=True) for _ in range(2))
+    with first as folder, second as other:
+        (folder / "outer.txt").touch()
+        (other / "inner.txt").touch()
+    assert (second.path, first.path) == (tmp_path / "made", tmp_path / "made_2")
+    assert (tmp_path / "made_2" / "outer.txt").exists()
+    named = [NewFolder(tmp_path / "named") for _ in range(2)]
+
+    def fill():
+        with named[0] as folder, named[1] as other:
+            (folder / "outer.txt").touch()
+            (other / "inner.txt").touch()
+
+    with pytest.raises(UserError, match="named is there already"):
+        fill()
+    assert [path.name for path in (tmp_path / "named").iterdir()] == ["inner.txt"]
+
+
+def test_what_cannot_be_written_is_told(tmp_path):
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(UserError, match="file/made: cannot be written: "),
+        NewFolder(tmp_path / "file" / "made"),
+    ):
+        pass
+
+    def fill_the_disk():
+        with NewFolder(tmp_path / "made"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(UserError, match="made: cannot be written: no space left on device"):
+        fill_the_disk()
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

@@ -12,8 +12,15 @@ import yaml
 from evaluate.trained.run import TrainedRun
 from models import build_networks
 from models.reference_weights import load_h5, to_arrays
-from tests.conftest import wrong
-from tests.test_golden import RECORDED, configure, relative_error, with_prefix
+from tests.conftest import eagerly, wrong
+from tests.test_golden import (
+    RECORDED,
+    assert_same_weights,
+    configure,
+    real_images,
+    relative_error,
+    with_prefix,
+)
 from train.checkpoints import Checkpoints
 from train.run_folder import RunFolder
 from train.step import Trainer
@@ -65,15 +72,18 @@ def test_an_imported_run_computes_what_the_authors_code_does(recorded, import_fi
     assert relative_error(trained.scale, recorded["scale"]) < 1e-4
     images = trained.networks.generate(recorded["latents"][0], trained.scale)
     assert relative_error(images, recorded["fake_images"]) < 1e-4
-    real = recorded["real_images"][0].astype(np.float32) / 127.5 - 1.0
-    assert relative_error(trained.encode(real), recorded["real_latents"]) < 1e-4
+    real_latents = trained.encode(real_images(recorded, 0))
+    assert relative_error(real_latents, recorded["real_latents"]) < 1e-4
 
 
-def test_an_imported_run_can_be_trained_on(config, import_files):
+def test_an_imported_run_trains_on_as_the_authors_code_does(recorded, config, import_files):
     *_, path = import_files(*NETWORK_FILES, WINDOW)
     trainer = Trainer(config, "normal_dls_dg")
     assert Checkpoints(trainer, RunFolder(path)).restore() == 0
-    assert int(trainer.optimizer.iterations) == 0
+    with eagerly():
+        statistics = trainer.train_step(real_images(recorded, 0), recorded["latents"][0])
+    assert float(statistics["encoder_loss"]) == pytest.approx(recorded["encoder_losses"][0], 1e-3)
+    assert_same_weights(to_arrays(trainer.networks), with_prefix(recorded, "after_1/"))
 
 
 def test_import_and_export_give_the_same_files(import_files, command, tmp_path):
@@ -87,17 +97,21 @@ def test_import_and_export_give_the_same_files(import_files, command, tmp_path):
 
 
 def contents(group):
-    """All names in an HDF5 file, with the bytes of arrays and the texts of attributes."""
+    """All names in an HDF5 file, with the arrays and the texts of attributes."""
     found = {}
     group.visititems(
         lambda name, item: found.update(
             {
-                name: item[()].tobytes() if isinstance(item, h5py.Dataset) else None,
+                name: array(item) if isinstance(item, h5py.Dataset) else None,
                 f"{name} weights": list(item.attrs.get("weight_names", [])),
             }
         )
     )
     return found | {key: list(value) for key, value in group.attrs.items()}
+
+
+def array(item):
+    return item.shape, item.dtype.str, item[()].tobytes()
 
 
 def test_names_may_be_numbered_otherwise(recorded, config, tmp_path):
@@ -138,15 +152,23 @@ def test_files_of_another_architecture(import_files, changes, message):
 
 
 def test_files_that_are_something_else(import_files, tmp_path):
-    text, negative = tmp_path / "text.h5", tmp_path / "negative.npy"
+    text, broken, negative, zero = (
+        tmp_path / name for name in ("text.h5", "broken.h5", "negative.npy", "zero.npy")
+    )
     text.write_text("no weights")
+    shutil.copy(NETWORK_FILES[0], broken)
+    with h5py.File(broken, "r+") as file:
+        file["mapper/eq_dense/eq_dense_w:0"][3, 3] = np.nan
     np.save(negative, -np.ones((8, 12), np.float32))
+    np.save(zero, np.eye(12, dtype=np.float32)[:8])  # four elements are never recovered
     _, decoder, discriminator = NETWORK_FILES
     for files, message in {
         (Path("nowhere.h5"), decoder, discriminator, WINDOW): "nowhere.h5: cannot be read: no such",
         (text, decoder, discriminator, WINDOW): "text.h5: not a weight file of Keras 2",
         (*NETWORK_FILES, text): "text.h5: no .npy file that can be read",
-        (*NETWORK_FILES, negative): "negative.npy: a mean of squares is negative",
+        (broken, decoder, discriminator, WINDOW): "broken.h5: eq_dense/eq_dense_w:0 has values th",
+        (*NETWORK_FILES, negative): "negative.npy: a variance is negative, zero or not finite",
+        (*NETWORK_FILES, zero): "zero.npy: a variance is negative, zero or not finite",
     }.items():
         code, _, errors, path = import_files(*files)
         wrong(code, errors, message)

@@ -40,26 +40,30 @@ def restore_newest(checkpoint, folder, steps=None, is_whole=True):
     whether `checkpoint` must name all that was saved; all that it names must have been saved in any
     case. Raises UserError if all are damaged, or gone while metrics are there.
     """
-    found = [*folder.saved_steps().items()]
-    if steps is not None:
-        found += folder.saved_steps(best=True).items()
-        found = [(step, path) for step, path in found if step in steps]
-    for step, path in sorted(found, reverse=True):
-        try:
-            status = checkpoint.restore(str(path))
-            if is_whole:
-                status.assert_consumed()
-            else:
-                status.assert_existing_objects_matched().expect_partial()
-            return step
-        except Exception as error:  # TensorFlow raises a class for each kind of damage
-            warnings.warn(f"{path} cannot be read: {first_line(error)}", stacklevel=2)
-    if found or (steps is None and folder.rows()):
-        raise UserError(
-            f"{folder.checkpoints}: no checkpoint that can be read; --fresh starts over, after "
-            "moving the run aside"
-        )
+    tried = set()
+    while untried := _saved(folder, steps) - tried:  # a run that is training replaces them
+        for step, path in sorted(untried, reverse=True):
+            try:
+                status = checkpoint.restore(str(path))
+                if is_whole:
+                    status.assert_consumed()
+                else:
+                    status.assert_existing_objects_matched().expect_partial()
+                return step
+            except Exception as error:  # TensorFlow raises a class for each kind of damage
+                warnings.warn(f"{path} cannot be read: {first_line(error)}", stacklevel=2)
+        tried |= untried
+    if tried or (steps is None and folder.rows()):
+        raise UserError(f"{folder.checkpoints}: no checkpoint that can be read")
     return None
+
+
+def _saved(folder, steps):
+    """(step, path) of the checkpoints to choose from, see `restore_newest`."""
+    found = {*folder.saved_steps().items()}
+    if steps is not None:
+        found |= {*folder.saved_steps(best=True).items()}
+    return {(step, path) for step, path in found if steps is None or step in steps}
 
 
 class Checkpoints:
@@ -82,7 +86,11 @@ class Checkpoints:
 
     def restore(self, steps=None):
         """Bring the trainer to the newest state, see `restore_newest`."""
-        return restore_newest(self._checkpoint, self.folder, steps)
+        try:
+            return restore_newest(self._checkpoint, self.folder, steps)
+        except UserError as error:
+            advice = "--fresh starts over, after moving the run aside"
+            raise UserError(f"{error}; {advice}") from error
 
     def save(self, step):
         """Save the state after so many steps in all. Raises UserError."""

@@ -133,14 +133,12 @@ def run_job(config, job, out, report, threads=None):
 
 
 @contextlib.contextmanager
-def told_when_memory_ends(tf):
+def told_when_memory_ends(tf, advice="try smaller batches, or fewer --jobs"):
     """Within, running out of memory raises UserError."""
     try:
         yield
     except (tf.errors.ResourceExhaustedError, MemoryError) as error:
-        raise UserError(
-            f"out of memory; try smaller batches, or fewer --jobs ({first_line(error)})"
-        ) from error
+        raise UserError(f"out of memory; {advice} ({first_line(error)})") from error
 
 
 def evaluate_run(path):

@@ -196,6 +196,8 @@ class RunFolder:
         try:
             values = yaml.safe_load(self.config_path.read_text(encoding="utf-8"))
             recorded = values.pop("recorded")
+            if not {"run", "seed"} <= recorded.keys():
+                raise KeyError
         except (yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError) as error:
             raise UserError(f"{self.config_path}: damaged; it is not that of a run") from error
         return validate(values, self.config_path), recorded

@@ -8,13 +8,15 @@ import contextlib
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import typer
 
 from config import UserError, load
-from evaluate.files import new_folder, unused_path
+from evaluate.files import NewFolder
 from train.device import import_tensorflow
 
 _NAMED = 3  # files that cannot be read, in one line
+_MOST_IN_SHEET = 1024
 CELEBA = Path(__file__).parents[2] / "configs" / "celeba128.yaml"
 
 app = typer.Typer()
@@ -24,7 +26,9 @@ Out = Annotated[
     Path | None, typer.Option("--out", metavar="DIR", help="a new folder [RUN_DIR/<command>]")
 ]
 Seed = Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1, help="of the latents")]
-Count = Annotated[int, typer.Option("--count", min=1, metavar="N", help="how many images")]
+Count = Annotated[
+    int, typer.Option("--count", min=1, max=10**6, metavar="N", help="how many images")
+]
 
 
 @app.command("reconstruct")
@@ -37,27 +41,26 @@ def reconstruct(
     out: Out = None,
 ):
     """Encode images and generate them again: pairs, single images, latents, PSNR and SSIM."""
-    with opened(run) as trained:
+    with opened_to_write(run, "reconstruct", out) as (trained, folder):
+        from data.files import unique_stems
         from evaluate.sheets import COLUMNS, alternate, save_sheet, tile
         from evaluate.trained.inversion import invert, print_metrics, write_metrics
         from evaluate.trained.storage import save_images, save_latents
         from train.display import progress
 
-        problems = []
-        names, stems, pixels = read(images, trained, problems)
+        names, pixels, problems = read(images, trained)
         with progress("refining") as report:
             encoded, refined = invert(trained, pixels, refine, report)
         found = [inversion for inversion in (encoded, refined) if inversion]
-        with output(run, "reconstruct", out) as folder:
-            sheet = alternate(pixels, *(inversion.images for inversion in found))
-            group = 1 + len(found)  # a pair, or three
-            columns = group * min(len(pixels), COLUMNS // 2)
-            save_sheet(folder / "sheet.png", tile(sheet, columns, group))
-            save_images(folder / "images", stems, found[-1].images)
-            save_latents(folder, trained, found[-1].latents, names)
-            write_metrics(folder / "metrics.csv", names, *found)
+        sheet = alternate(pixels, *(inversion.images for inversion in found))
+        group = 1 + len(found)  # a pair, or three
+        columns = group * min(len(pixels), COLUMNS // 2)
+        save_sheet(folder / "sheet.png", tile(sheet, columns, group))
+        save_images(folder / "images", unique_stems(names), found[-1].images)
+        save_latents(folder, trained, found[-1].latents, names)
+        write_metrics(folder / "metrics.csv", names, *found)
         print_metrics(names, *found)
-        require_no(problems)
+    require_no(problems)
 
 
 @app.command("sample")
@@ -69,21 +72,25 @@ def sample(
     out: Out = None,
 ):
     """Generate images: a sheet, or single files, and their latents."""
-    with opened(run) as trained:
+    if not files and count > _MOST_IN_SHEET:
+        raise UserError(f"a sheet holds {_MOST_IN_SHEET} images; --files writes single ones")
+    with opened_to_write(run, "sample", out) as (trained, folder):
         from evaluate.sheets import COLUMNS, save_sheet, tile
         from evaluate.trained.storage import save_images, save_latents
+        from train.display import progress
 
         latents = trained.sample_latents(count, seed)
-        with output(run, "sample", out) as folder:
-            stems = [f"{index:0{len(str(count))}d}" for index in range(1, count + 1)]
-            if files:
-                for start in range(0, count, trained.batch_size):
-                    part = slice(start, start + trained.batch_size)
-                    save_images(folder / "images", stems[part], trained.generate(latents[part]))
-            else:
-                sheet = tile(trained.generate(latents), columns=min(count, COLUMNS))
-                save_sheet(folder / "sheet.png", sheet)
-            save_latents(folder, trained, latents, stems)
+        stems = [f"{index:0{len(str(count))}d}" for index in range(1, count + 1)]
+        save_latents(folder, trained, latents, stems)
+        if not files:
+            sheet = tile(trained.generate(latents), columns=min(count, COLUMNS))
+            save_sheet(folder / "sheet.png", sheet)
+            return
+        with progress("generating") as report:
+            for start in range(0, count, trained.batch_size):
+                part = slice(start, start + trained.batch_size)
+                save_images(folder / "images", stems[part], trained.generate(latents[part]))
+                report(start, count)
 
 
 @app.command("interpolate")
@@ -108,12 +115,15 @@ def interpolate(
     """
     if (rank != "") + (element != "") + (between is not None) > 1:
         raise UserError("use one of --rank, --element and --between")
-    with opened(run) as trained:
+    with opened_to_write(run, "interpolate", out) as (trained, folder):
         from evaluate.sheets import INTERPOLATION_LIMIT, save_sheet
         from evaluate.trained import editing
 
         if between:
-            _, _, pixels = read(between, trained)
+            names, pixels, problems = read(between, trained)
+            require_no(problems)
+            if len(names) != 2:
+                raise UserError(f"--between takes two images. Received: {len(names)}")
             frames = editing.frames_between(*trained.encode(pixels))
         else:
             elements = editing.parse_elements(element or rank or "1", trained, by_rank=not element)
@@ -121,10 +131,9 @@ def interpolate(
             limit = INTERPOLATION_LIMIT[trained.run.prior]
             frames = editing.frames_along(latents, elements, limit)
         sheet, animation = editing.draw_frames(trained, frames)
-        with output(run, "interpolate", out) as folder:
-            save_sheet(folder / "sheet.png", sheet)
-            for ending in ("gif", "webp"):
-                editing.save_animation(folder / f"animation.{ending}", animation)
+        save_sheet(folder / "sheet.png", sheet)
+        for ending in ("gif", "webp"):
+            editing.save_animation(folder / f"animation.{ending}", animation)
 
 
 @app.command("edit")
@@ -153,42 +162,51 @@ def edit(
         raise UserError("--with and --without go together")
     if not (element or rank or with_it):
         raise UserError("say what to change: --element, --rank, or --with and --without")
-    with opened(run) as trained:
+    with opened_to_write(run, "edit", out) as (trained, folder):
+        from data.files import unique_stems
         from evaluate.sheets import save_sheet
         from evaluate.trained import editing
         from evaluate.trained.storage import save_images, save_latents
 
         changes = [editing.parse_assignment(text, trained) for text in element]
         changes += [editing.parse_assignment(text, trained, by_rank=True) for text in rank]
-        problems = []
-        names, stems, pixels = read(images, trained, problems)
+        names, pixels, problems = read(images, trained)
         latents = targets = trained.encode(pixels)
-        if with_it:
-            folders = (with_it, without_it)
-            examples = [trained.encode(read([path], trained, problems)[2]) for path in folders]
-            direction = editing.find_direction(*examples, trained.scale)
-            print(
-                f"direction from {len(examples[0])} and {len(examples[1])} examples; of held-out "
-                f"ones it tells {direction.accuracy:.0%} apart (by chance: 50%)"
-            )
-            targets = direction.move(targets, amount, trained.scale)
-        targets = editing.set_elements(targets, changes)
+        with np.errstate(over="ignore"):  # which is told below
+            if with_it:
+                direction, left_out = direction_of(with_it, without_it, trained)
+                targets = direction.move(latents, amount, trained.scale)
+                problems += left_out
+            targets = editing.set_elements(targets, changes)
+        editing.require_finite(targets)
         sheet, edited = editing.draw_edits(trained, pixels, latents, targets)
-        with output(run, "edit", out) as folder:
-            save_sheet(folder / "sheet.png", sheet)
-            save_images(folder / "images", stems, edited)
-            save_latents(folder, trained, targets, names)
-        require_no(problems)
+        save_sheet(folder / "sheet.png", sheet)
+        save_images(folder / "images", unique_stems(names), edited)
+        save_latents(folder, trained, targets, names)
+    require_no(problems)
+
+
+def direction_of(with_it, without_it, trained):
+    """(the `editing.Direction` from one folder of examples to another, problems in reading)."""
+    from evaluate.trained.editing import find_direction
+
+    _, pixels, problems = read([with_it], trained)
+    _, other_pixels, more_problems = read([without_it], trained)
+    direction = find_direction(trained.encode(pixels), trained.encode(other_pixels), trained.scale)
+    print(
+        f"direction from {len(pixels)} and {len(other_pixels)} examples; of held-out ones it tells "
+        f"{direction.accuracy:.0%} apart (by chance: 50%)"
+    )
+    return direction, problems + more_problems
 
 
 @app.command("export")
 def export(run: RunDir, out: Out = None):
     """Write Keras models, a SavedModel that needs none of this code, and a model card."""
-    with opened(run) as trained:
+    with opened_to_write(run, "model", out) as (trained, folder):
         from evaluate.trained.exports import export as export_models
 
-        with output(run, "model", out) as folder:
-            export_models(trained, folder)
+        export_models(trained, folder)
 
 
 @app.command("explore")
@@ -238,11 +256,10 @@ def import_reference(
 @app.command("export-reference")
 def export_reference(run: RunDir, out: Out = None):
     """Write the files that the authors' code reads: mapper.h5, decoder.h5 ..."""
-    with opened(run) as trained:
+    with opened_to_write(run, "reference", out) as (trained, folder):
         from evaluate.trained import reference
 
-        with output(run, "reference", out) as folder:
-            reference.export_reference(trained, folder)
+        reference.export_reference(trained, folder)
 
 
 @contextlib.contextmanager
@@ -252,35 +269,29 @@ def opened(path):
     from evaluate.trained.run import TrainedRun
     from train.experiment import told_when_memory_ends
 
-    with told_when_memory_ends(tf):
+    with told_when_memory_ends(tf, "try fewer images"):
         trained = TrainedRun(path)
         print(f"from {trained}")
         yield trained
 
 
 @contextlib.contextmanager
-def output(run, command, out):
-    """Yields a folder to fill, which becomes `out`, or else a new one in the run's folder."""
-    path = out or unused_path(run / command)
-    with new_folder(path) as folder:
-        yield folder
-    print(f"all of it is in {path}")
+def opened_to_write(run, command, out):
+    """Yields a `TrainedRun` and a folder to fill: `out`, or a new one in the run's folder."""
+    made = NewFolder(out or run / command, is_numbered=out is None)
+    with opened(run) as trained, made as folder:
+        yield trained, folder
+    print(f"all of it is in {made.path}")
 
 
-def read(paths, trained, problems=None):
-    """(names, names of files to write, images) of the user's images.
+def read(paths, trained):
+    """(names, images, problems): see `data.files.read_images`. Raises UserError if none remains."""
+    from data.files import read_images
 
-    Lines about those that cannot be read are added to `problems`; without such a list, or if none
-    remains, UserError is raised.
-    """
-    from data.files import read_images, unique_stems
-
-    names, images, found = read_images(paths, trained.config.data)
-    if found and (problems is None or not names):
-        require_no(found)
-    if problems is not None:
-        problems += found
-    return names, unique_stems(names), images
+    names, images, problems = read_images(paths, trained.config.data)
+    if not names:
+        require_no(problems)
+    return names, images, problems
 
 
 def require_no(problems):

@@ -11,6 +11,7 @@ from sklearn.model_selection import cross_val_score
 from config import UserError
 from evaluate.sheets import COLUMNS, alternate, tile, vary_element
 
+MOST_ROWS = 64  # of a sheet: files of images have a largest size
 LEAST_EXAMPLES = 10  # images of a kind, to find a direction
 _FOLDS = 5
 _FRAMES_A_COLUMN = 4  # of an animation, from one column of the sheet to the next
@@ -30,28 +31,35 @@ def parse_elements(text, trained, by_rank=False):
         if not match:
             raise UserError(f"elements are given as 3, 1-8 or 0,5,7. Received: {text}")
         first, last = int(match[1]), int(match[2] or match[1])
-        numbers += range(first, last + 1) if last < 10**6 else [last]
-    return [_element(number, trained, by_rank) for number in numbers]
+        require_element(first, trained, by_rank)
+        require_element(last, trained, by_rank)
+        if first > last:
+            raise UserError(f"a range goes upwards. Received: {text}")
+        numbers += range(first, last + 1)
+    return [_index(number, trained, by_rank) for number in numbers]
 
 
 def parse_assignment(text, trained, by_rank=False):
     """(index of a latent element, value) from a text such as 3=1.5, see `parse_elements`."""
     left, _, right = text.partition("=")
     try:
-        value = float(right)
-        if not (left.strip().isdigit() and np.isfinite(value)):
-            raise ValueError
+        number, value = int(left), float(right)
     except ValueError as error:
         raise UserError(f"a change is given as ELEMENT=VALUE, 3=1.5. Received: {text}") from error
-    return _element(int(left), trained, by_rank), value
+    require_element(number, trained, by_rank)
+    return _index(number, trained, by_rank), value
 
 
-def _element(number, trained, by_rank):
+def require_element(number, trained, by_rank=False):
+    """Raise UserError for an index, or a rank from 1, that no latent element has."""
     first = 1 if by_rank else 0
     last = first + len(trained.scale) - 1
     if not first <= number <= last:
         what = "rank" if by_rank else "element"
         raise UserError(f"there is no {what} {number}: use {first} to {last}")
+
+
+def _index(number, trained, by_rank):
     return int(trained.elements_by_importance[number - 1]) if by_rank else number
 
 
@@ -71,7 +79,8 @@ def find_direction(with_latents, without_latents, scale):
     """The `Direction` that a linear classifier, logistic regression, finds between two kinds.
 
     Input: unscaled latents (n, d_z) and (m, d_z) of example images. It is found among scaled
-    latents, in which elements that say little are small. Raises UserError for too few examples.
+    latents, in which elements that say little are small. Raises UserError for too few examples, or
+    equal ones.
     """
     for option, latents in (("--with", with_latents), ("--without", without_latents)):
         if len(latents) < LEAST_EXAMPLES:
@@ -84,6 +93,8 @@ def find_direction(with_latents, without_latents, scale):
     classifier = LogisticRegression(class_weight="balanced", max_iter=1000)
     accuracy = cross_val_score(classifier, scaled, is_with, cv=_FOLDS, scoring="balanced_accuracy")
     normal = classifier.fit(scaled, is_with).coef_[0]
+    if not np.any(normal):
+        raise UserError("--with and --without: the two kinds of images have the same latents")
     unit = np.float32(normal / np.linalg.norm(normal))
     gap = scaled[is_with].mean(axis=0) - scaled[~is_with].mean(axis=0)
     return Direction(unit, float(gap @ unit), float(np.mean(accuracy)))
@@ -95,6 +106,12 @@ def set_elements(latents, changes):
     for index, value in changes:
         changed[:, index] = value
     return changed
+
+
+def require_finite(latents):
+    """Raise UserError for latents that are not: of such changes there is no image."""
+    if not np.all(np.isfinite(latents)):
+        raise UserError("--element, --rank and --amount take finite numbers")
 
 
 def draw_edits(trained, images, latents, targets):
@@ -117,11 +134,14 @@ def frames_along(latents, elements, limit):
     """Latents (rows, frames, d_z), one element of each row going from -limit to limit.
 
     With one of `elements`, a row for each of `latents` (n, d_z); with several, a row for each
-    element and the first latent (Figure 17).
+    element and the first latent (Figure 17). Raises UserError for too many rows.
     """
     rows = [(latents, elements[0])]
     if len(elements) > 1:
         rows = [(latents[:1], element) for element in elements]
+    count = sum(len(z) for z, _ in rows)
+    if count > MOST_ROWS:
+        raise UserError(f"a sheet has at most {MOST_ROWS} rows. Received: {count}")
     frames = [vary_element(z, element, limit, _frame_count()) for z, element in rows]
     return np.concatenate(frames).reshape(-1, _frame_count(), latents.shape[1])
 
@@ -135,12 +155,13 @@ def draw_frames(trained, frames):
 
     The sheet has 8 of the frames side by side; in the animation each row is one moving tile.
     """
-    images = trained.generate(frames.reshape(-1, frames.shape[-1]))
-    images = images.reshape(*frames.shape[:2], *images.shape[1:])
-    in_sheet = images[:, ::_FRAMES_A_COLUMN]
-    sheet = tile(in_sheet.reshape(-1, *images.shape[2:]), columns=in_sheet.shape[1])
-    columns = min(len(images), COLUMNS)
-    return sheet, [tile(images[:, frame], columns) for frame in range(images.shape[1])]
+    animation, in_sheet, columns = [], [], min(len(frames), COLUMNS)
+    for frame in range(frames.shape[1]):
+        images = trained.generate(frames[:, frame])
+        animation.append(tile(images, columns))
+        if frame % _FRAMES_A_COLUMN == 0:
+            in_sheet.append(images)
+    return tile(alternate(*in_sheet), columns=len(in_sheet)), animation
 
 
 def save_animation(path, pictures):

@@ -8,7 +8,7 @@ from PIL import Image
 
 from data.files import read_image
 from data.images import to_uint8
-from evaluate.files import new_folder, unused_path
+from evaluate.files import NewFolder
 from evaluate.reconstruction import psnr
 from evaluate.sheets import INTERPOLATION_LIMIT
 from evaluate.trained.storage import save_images, save_latents
@@ -55,11 +55,11 @@ class Explorer:
 
     def save(self, latent, name):
         """Write picture.png and latents.npz to a new folder in the run's; returns its path."""
-        path = unused_path(self.trained.folder.path / "explore")
-        with new_folder(path) as folder:
+        made = NewFolder(self.trained.folder.path / "explore", is_numbered=True)
+        with made as folder:
             save_images(folder, ["picture"], self.generate(latent)[None])
             save_latents(folder, self.trained, latent[None], [name])
-        return path
+        return made.path
 
 
 def decibels(image, picture):

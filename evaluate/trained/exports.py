@@ -5,8 +5,10 @@ from pathlib import Path
 import tensorflow as tf
 import yaml
 
+from config import UserError
 from evaluate.results import results_in_markdown
 from models.exports import build_encoder, build_generator
+from train.device import first_line
 from train.run_folder import PACKAGES
 
 _PRIORS = {"normal": "N(0, 1)", "uniform": "U(-sqrt 3, sqrt 3)"}
@@ -40,7 +42,10 @@ def save_functions(generator, encoder, folder):
         argument = tf.TensorSpec(model.input_shape, name=model.inputs[0].name)
         setattr(module, name, tf.function(model, [argument], autograph=False))
     signatures = {name: getattr(module, name) for name in ("generate", "encode")}
-    tf.saved_model.save(module, str(folder), signatures)
+    try:
+        tf.saved_model.save(module, str(folder), signatures)
+    except tf.errors.OpError as error:  # a full disk is ResourceExhaustedError, as is no memory
+        raise UserError(f"{folder}: cannot be written: {first_line(error)}") from error
 
 
 def model_card(trained):
@@ -50,9 +55,7 @@ def model_card(trained):
     if trained.folder.evaluated_rows():
         results = results_in_markdown({trained.name: [trained.folder]})
     versions = [f"{name} {recorded[name]}" for name in PACKAGES if name in recorded]
-    imported = "".join(
-        f"- {path}, SHA-256 {digest}\n" for path, digest in recorded.get("imported", {}).items()
-    )
+    imported = "".join(f"- {part}: {file}\n" for part, file in recorded.get("imported", {}).items())
     if imported:
         imported = f"\nThe weights were not trained here but read from\n\n{imported}"
     return _CARD.read_text(encoding="utf-8").format(

@@ -1,6 +1,8 @@
 """GAN inversion of given images: by the encoder, and refined by optimisation. See `invert`."""
 
 import csv
+import itertools
+import math
 from typing import NamedTuple
 
 import keras
@@ -28,31 +30,32 @@ class Inversion(NamedTuple):
     ssim: np.ndarray
 
 
-def invert(trained, images, steps=0, report=None):
+def invert(trained, images, steps, report):
     """(Inversion by the encoder, the refined one or None without steps) of images.
 
     Refined is the hybrid method (paper, section 1): `steps` steps of optimisation from what the
-    encoder recovers. `trained` is a `TrainedRun`; `report(done, total)` counts images.
+    encoder recovers. `trained` is a `TrainedRun`; `report(done, total)` counts steps.
     """
     encoded = _inversion(trained, images, trained.encode(images))
     if not steps:
         return encoded, None
-    size, refined = trained.batch_size, []
-    loss_gradient_and_psnr = _compile(trained)
-    for start in range(0, len(images), size):
-        part = slice(start, start + size)
-        refined.append(refine(loss_gradient_and_psnr, images[part], encoded.latents[part], steps))
-        if report:
-            report(min(start + size, len(images)), len(images))
-    return encoded, _inversion(trained, images, np.concatenate(refined))
+    gradient_and_psnr = _compile(trained)
+    total, done = steps * math.ceil(len(images) / trained.batch_size), itertools.count(1)
+
+    def refine_batch(images, latents):
+        return refine(gradient_and_psnr, images, latents, steps, lambda: report(next(done), total))
+
+    refined = trained.in_batches(refine_batch, images, encoded.latents)
+    return encoded, _inversion(trained, images, refined)
 
 
 def _inversion(trained, images, latents):
     again = trained.generate(latents)
-    return Inversion(latents, again, psnr(images, again).numpy(), ssim(images, again).numpy())
+    psnr_and_ssim = [trained.in_batches(metric, images, again) for metric in (psnr, ssim)]
+    return Inversion(latents, again, *psnr_and_ssim)
 
 
-def refine(loss_gradient_and_psnr, images, latents, steps):
+def refine(gradient_and_psnr, images, latents, steps, report):
     """Latents (n, d_z) with which the generator comes at least as close to images as with given.
 
     `steps` of Adam; of all of them, each image takes the latent of its highest PSNR, the given one
@@ -63,12 +66,13 @@ def refine(loss_gradient_and_psnr, images, latents, steps):
     rate = keras.optimizers.schedules.CosineDecay(LEARNING_RATE, steps)
     optimizer = keras.optimizers.Adam(rate, beta_2=0.99)
     for step in range(steps + 1):
-        gradient, values = loss_gradient_and_psnr(images, current)
+        gradient, values = gradient_and_psnr(images, current.value())
         best = tf.where((values > best_psnr)[:, None], current, best)
         best_psnr = tf.maximum(values, best_psnr)
         if step < steps:
             optimizer.apply_gradients([(gradient, current)])
-    return best.numpy()
+            report()
+    return best
 
 
 def _compile(trained):
@@ -78,9 +82,10 @@ def _compile(trained):
     the generator makes of what the encoder sees in it.
     """
     networks, scale = trained.networks, tf.constant(trained.scale)
+    shapes = (networks.discriminator.input_shape, networks.mapper.input_shape)
 
-    @tf.function(autograph=False, reduce_retracing=True)
-    def loss_gradient_and_psnr(images, latents):
+    @tf.function(input_signature=[tf.TensorSpec(shape) for shape in shapes], autograph=False)
+    def gradient_and_psnr(images, latents):
         with tf.GradientTape() as tape:
             tape.watch(latents)
             again = networks.generate(latents, scale)
@@ -90,9 +95,7 @@ def _compile(trained):
         clipped = tf.clip_by_value(again, -1.0, 1.0)
         return tape.gradient(loss, latents), psnr(images, clipped)
 
-    return lambda images, latents: loss_gradient_and_psnr(
-        tf.convert_to_tensor(images), tf.convert_to_tensor(latents)
-    )
+    return gradient_and_psnr
 
 
 def write_metrics(path, names, encoded, refined=None):

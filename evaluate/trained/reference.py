@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from config import Run, UserError, reason
-from evaluate.files import new_folder
+from evaluate.files import NewFolder
+from models import Networks
 from models.reference_weights import load_h5, save_h5
 from train.checkpoints import Checkpoints
 from train.device import device_name, import_tensorflow
@@ -26,18 +27,21 @@ def import_reference(config, run, weights, variance_window, path):
     at `path` already.
     """
     Run.parse(run)
-    files = [*weights, variance_window]
-    digests = {Path(file).name: _digest(file) for file in files}
+    files = dict(
+        zip((*Networks._fields, "variance_window"), (*weights, variance_window), strict=True)
+    )
+    imported = {part: f"{Path(file).name}, SHA-256 {_digest(file)}" for part, file in files.items()}
+    window = _read_window(variance_window, (config.latent.variance_window, config.latent.dim))
     trainer = Trainer(config, run)
     try:
         load_h5(trainer.networks, *weights)
     except ValueError as error:
         raise UserError(f"{error}; --config says which architecture is expected") from error
-    trainer.variance_window.assign(_read_window(variance_window, trainer.variance_window.shape))
+    trainer.variance_window.assign(window)
     device, precision = device_name(import_tensorflow()), trainer.settings.precision
-    with new_folder(path) as unfinished:
+    with NewFolder(path) as unfinished:
         folder = RunFolder(unfinished)
-        folder.write_config(config, run, 0, device, precision=precision, imported=digests)
+        folder.write_config(config, run, 0, device, precision=precision, imported=imported)
         with folder.locked():
             Checkpoints(trainer, folder).save(0)
 
@@ -57,14 +61,15 @@ def _digest(path):
 
 def _read_window(path, shape):
     try:
-        window = np.load(path, allow_pickle=False)
+        with open(path, "rb") as file:
+            window = np.lib.format.read_array(file, allow_pickle=False)
     except (ValueError, EOFError) as error:
         raise UserError(f"{path}: no .npy file that can be read") from error
     if window.shape != shape or not np.issubdtype(window.dtype, np.floating):
         raise UserError(
             f"{path}: {window.dtype} of shape {window.shape}, where the variance window of the "
-            f"config has {tuple(shape)}"
+            f"config has {shape}"
         )
-    if not (np.all(np.isfinite(window)) and np.all(window >= 0)):
-        raise UserError(f"{path}: a mean of squares is negative or not finite")
+    if not (np.all(np.isfinite(window)) and np.all(window >= 0) and np.all(window.any(axis=0))):
+        raise UserError(f"{path}: a variance is negative, zero or not finite")
     return window

@@ -56,13 +56,17 @@ class TrainedRun:
         return sample_prior((count, len(self.scale)), self.run.prior, seed).numpy()
 
     def generate(self, latents):
-        """clip(G(z∘s)): images."""
-        return self._in_batches(lambda z: self._inverter.generate(z, self.scale), latents)
+        """clip(G(z∘s)): images. Raises UserError where they are not finite."""
+        images = self.in_batches(lambda z: self._inverter.generate(z, self.scale), latents)
+        if not np.all(np.isfinite(images)):
+            raise UserError(f"{self.folder.path}: of such latents the images are not finite")
+        return images
 
     def encode(self, images):
         """E(x): latents."""
-        return self._in_batches(self._inverter.encode, images)
+        return self.in_batches(self._inverter.encode, images)
 
-    def _in_batches(self, function, values):
-        starts = range(0, len(values), self.batch_size)
-        return np.concatenate([function(values[s : s + self.batch_size]).numpy() for s in starts])
+    def in_batches(self, function, *arrays):
+        """function(*arrays) of arrays (n, ...), `evaluate.batch_size` of each at once."""
+        parts = [slice(s, s + self.batch_size) for s in range(0, len(arrays[0]), self.batch_size)]
+        return np.concatenate([function(*(a[part] for a in arrays)).numpy() for part in parts])
