@@ -26,7 +26,7 @@ def read_images(paths, settings):
         try:
             files = _files(path)
         except UserError as error:
-            problems.append(str(error))
+            problems.append(f"{error} (left out as a whole)")
             continue
         for name, read in files:
             try:
@@ -52,9 +52,9 @@ def read_image(content, settings):
 def _files(path):
     """[(name for a message, function that returns the bytes)] of a file, or of those in a folder.
 
-    Raises UserError for a folder without images.
+    Raises UserError for a folder without images, or with one in it that cannot be read.
     """
-    if not path.is_dir():
+    if not os.path.isdir(path):
         return [(printable(str(path)), lambda: read_file(path))]
     source = FolderSource(path)
     indices = range(len(source.names))

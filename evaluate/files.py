@@ -1,6 +1,5 @@
 """Files that are there as a whole or not at all. See `write_whole` and `NewFolder`."""
 
-import contextlib
 import errno
 import itertools
 import os
@@ -33,34 +32,34 @@ class NewFolder:
     def __init__(self, path, is_numbered=False):
         self.path = Path(os.path.abspath(path))
         self.is_numbered = is_numbered
-        self._stack = contextlib.ExitStack()
 
     def __enter__(self):
-        if not (self.is_numbered or _is_empty(self.path)):
+        if os.path.lexists(self.path) and not self.is_numbered:
             raise self._is_there()
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            parent = self._stack.enter_context(
-                tempfile.TemporaryDirectory(dir=self.path.parent, prefix=f".{self.path.name}_")
+            self._temporary = tempfile.TemporaryDirectory(
+                dir=self.path.parent, prefix=f".{self.path.name}_"
             )
+            self._unfinished = Path(self._temporary.name) / self.path.name
+            self._unfinished.mkdir()
         except OSError as error:
             raise self._cannot_be_written(error) from error
-        self._unfinished = Path(parent) / self.path.name
-        self._unfinished.mkdir()
         return self._unfinished
 
     def __exit__(self, kind, error, _):
-        with self._stack:
-            if isinstance(error, OSError) and error.filename is None:  # a full disk
+        with self._temporary:
+            if _is_of_writing(error):
                 raise self._cannot_be_written(error) from error
             if kind is None:
                 self._finish()
 
     def _finish(self):
-        names = (f"{self.path.name}_{number}" for number in itertools.count(2))
-        paths = itertools.chain([self.path], map(self.path.with_name, names))
-        for self.path in paths:
-            if _is_empty(self.path):
+        wanted = self.path
+        for number in itertools.count(1):
+            if number > 1:
+                self.path = wanted.with_name(f"{wanted.name}_{number}")
+            if not os.path.lexists(self.path):
                 try:
                     self._unfinished.rename(self.path)
                     return
@@ -77,6 +76,7 @@ class NewFolder:
         return UserError(f"{self.path}: cannot be written: {reason(error)}")
 
 
-def _is_empty(path):
-    """Whether nothing is at a path but, at most, a folder without anything in it."""
-    return not os.path.lexists(path) or (path.is_dir() and not any(path.iterdir()))
+def _is_of_writing(error):
+    """Whether an error is one of writing to an open file, such as a full disk: it names none."""
+    is_nameless = isinstance(error, OSError) and error.filename is None
+    return is_nameless and not isinstance(error, BrokenPipeError)

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import resource
 import sys
 import zipfile
 
@@ -120,6 +121,17 @@ def wrong(code, errors, message):
 
 
 @contextlib.contextmanager
+def full_disk(size):
+    """Within, no file can grow beyond so many bytes."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+@contextlib.contextmanager
 def eagerly():
     """Within, TensorFlow's functions are not traced: that takes longer than a step or two."""
     tf.config.run_functions_eagerly(True)
@@ -210,8 +222,8 @@ def read_events(folder):
     """{(tag, step): value} of TensorBoard's event files: images as arrays, histograms as rows of
     (left, right, count)."""
     values = {}
-    for path in sorted(str(path) for path in folder.iterdir()):
-        for record in tf.data.TFRecordDataset(path):
+    for path in sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime_ns):
+        for record in tf.data.TFRecordDataset(str(path)):
             event = event_pb2.Event.FromString(record.numpy())
             for value in event.summary.value:
                 content = tf.make_ndarray(value.tensor)

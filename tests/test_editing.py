@@ -50,6 +50,12 @@ def test_a_direction_is_found_where_the_examples_differ():
     np.testing.assert_allclose(moved[0, 0], 1.5, atol=0.2)
 
 
+def test_equal_examples_have_no_direction():
+    latents = np.ones((12, 3), np.float32)
+    with pytest.raises(UserError, match="the two kinds of images have the same latents"):
+        find_direction(latents, latents, np.ones(3, np.float32))
+
+
 def test_a_folder_is_there_as_a_whole_or_not_at_all(tmp_path):
     def fail():
         with NewFolder(tmp_path / "made") as folder:
@@ -63,8 +69,10 @@ def test_a_folder_is_there_as_a_whole_or_not_at_all(tmp_path):
         (folder / "whole.txt").write_text("whole")
         assert not (tmp_path / "made").exists()
     assert (tmp_path / "made" / "whole.txt").read_text() == "whole"
-    with pytest.raises(UserError, match="made is there already"), NewFolder(tmp_path / "made"):
-        pass
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    for name in ("made", "link"):
+        with pytest.raises(UserError, match="is there already"), NewFolder(tmp_path / name):
+            pass
 
 
 def test_two_at_once_get_folders_of_their_own(tmp_path):

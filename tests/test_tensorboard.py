@@ -1,12 +1,10 @@
 """Event files for TensorBoard, and a disk that is full."""
 
-import resource
-
 import numpy as np
 import pytest
 
 from config import UserError
-from tests.conftest import read_events
+from tests.conftest import full_disk, read_events
 from train.tensorboard import TensorBoard
 
 SCALE = np.array([0.0, 0.5, 0.5, 2.0], np.float32)
@@ -36,11 +34,9 @@ def test_a_full_disk_is_one_line(tmp_path, write):
         "write_pictures": (1, {"samples": noise}, SCALE),
         "write_scalars": ({"epoch": 1} | {f"metric_{number}": 1.0 for number in range(50)},),
     }
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
-    try:
-        with pytest.raises(UserError, match=r"cannot be written: .*too large") as raised:
-            getattr(board, write)(*what[write])
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    with (
+        full_disk(1000),
+        pytest.raises(UserError, match=r"cannot be written: .*too large") as raised,
+    ):
+        getattr(board, write)(*what[write])
     assert "\n" not in str(raised.value)

@@ -1,7 +1,6 @@
 """The commands for trained runs, on networks with random weights."""
 
 import csv
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from config import Config
+from config import Config, UserError
 from data import open_images
 from data.files import read_images
 from data.images import to_uint8
@@ -19,7 +18,7 @@ from evaluate.sheets import GAP, enlargement, tile
 from evaluate.trained.editing import find_direction
 from evaluate.trained.run import TrainedRun
 from models.latent import sample_prior
-from tests.conftest import SMALLEST, TINY, merge, write_run, wrong
+from tests.conftest import SMALLEST, TINY, full_disk, merge, write_run, wrong
 from train.run_folder import RunFolder
 
 ROOT = Path(__file__).parent.parent
@@ -156,7 +155,7 @@ def test_what_is_no_image_is_named_and_the_rest_goes_on(command, trainer, photo_
 
 
 def test_nothing_is_written_over(command, trainer, tmp_path):
-    for name in ("sample", "sample_2"):
+    for name in ("sample", "sample_2", "sample_3"):
         assert command("sample", trainer.path, "--count", 1)[0] == 0
         assert (trainer.path / name / "sheet.png").exists()
     (tmp_path / "mine").mkdir()
@@ -251,8 +250,12 @@ def test_giving_an_image_what_examples_have(command, trained, photo_folder, tmp_
         (["edit", "x.png", "--with", "here"], "--with and --without go together"),
         (["edit", "x.png", "--element", "9=1"], "there is no element 9: use 0 to 5"),
         (["edit", "x.png", "--element", "1"], "a change is given as ELEMENT=VALUE"),
-        (["edit", "{photo}", "--element", "1=nan"], "--element, --rank and --amount take finite"),
-        (["edit", "{photo}", "--rank", "1=1e39"], "--element, --rank and --amount take finite"),
+        (["edit", "x.png", "--element", "1=nan"], "of values up to 1000. Received: 1=nan"),
+        (["edit", "x.png", "--rank", "1=-1e39"], "of values up to 1000. Received: 1=-1e39"),
+        (
+            ["edit", "x.png", "--with", "a", "--without", "b", "--amount", "nan"],
+            "--amount takes a number up to 1000. Received: nan",
+        ),
         (["interpolate", "--rank", "3-1"], "a range goes upwards. Received: 3-1"),
         (["interpolate", "--between", "{folder}", "{photo}"], "--between takes two images. Rece"),
         (["interpolate", "--count", "65"], "a sheet has at most 64 rows. Received: 65"),
@@ -289,13 +292,23 @@ def test_a_run_that_is_training_is_used_as_it_was_saved(command, trainer, tmp_pa
     assert "(epoch 0, step 0)" in output
 
 
+def test_a_checkpoint_that_is_replaced_meanwhile(trainer, monkeypatch):
+    folder = RunFolder(trainer.path)
+    listings = [{7: folder.checkpoints / "step-7"}, folder.saved_steps(), folder.saved_steps()]
+    monkeypatch.setattr(RunFolder, "saved_steps", lambda _: listings.pop(0))
+    with pytest.warns(match="step-7 cannot be read"):
+        assert TrainedRun(trainer.path).step == 0
+
+
+def test_what_is_not_finite_is_told(trained):
+    for function, shape in ((trained.generate, (1, 6)), (trained.encode, (1, 8, 8, 3))):
+        with pytest.raises(UserError, match=r"of such (latents|images) are not finite"):
+            function(np.full(shape, np.nan, np.float32))
+
+
 def test_a_full_disk_leaves_nothing_behind(command, trainer, tmp_path):
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4000, limits[1]))
-    try:
+    with full_disk(4000):
         code, _, errors = command("export", trainer.path, "--out", tmp_path / "out")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     wrong(code, errors, "out: cannot be written: ")
     assert list(tmp_path.iterdir()) == []
 

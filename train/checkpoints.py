@@ -50,6 +50,8 @@ def restore_newest(checkpoint, folder, steps=None, is_whole=True):
                 else:
                     status.assert_existing_objects_matched().expect_partial()
                 return step
+            except (MemoryError, tf.errors.ResourceExhaustedError):
+                raise
             except Exception as error:  # TensorFlow raises a class for each kind of damage
                 warnings.warn(f"{path} cannot be read: {first_line(error)}", stacklevel=2)
         tried |= untried
@@ -86,11 +88,7 @@ class Checkpoints:
 
     def restore(self, steps=None):
         """Bring the trainer to the newest state, see `restore_newest`."""
-        try:
-            return restore_newest(self._checkpoint, self.folder, steps)
-        except UserError as error:
-            advice = "--fresh starts over, after moving the run aside"
-            raise UserError(f"{error}; {advice}") from error
+        return restore_newest(self._checkpoint, self.folder, steps)
 
     def save(self, step):
         """Save the state after so many steps in all. Raises UserError."""

@@ -122,4 +122,5 @@ def peak_memory(tf):
 
 def first_line(error):
     """What TensorFlow says of an error, in one line, without the names of its nodes."""
-    return re.sub(r"\{\{.*?\}\}\s*", "", str(error).strip()).splitlines()[0]
+    text = str(error).strip() or type(error).__name__
+    return re.sub(r"\{\{.*?\}\}\s*", "", text).splitlines()[0]

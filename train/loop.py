@@ -32,7 +32,10 @@ def train_run(config, trainer, train_images, evaluator, folder, seed, report):
     `train.signals.Stopped` after a checkpoint when the process is asked to end.
     """
     checkpoints = Checkpoints(trainer, folder, config.train.keep_checkpoints)
-    checkpoints.restore()
+    try:
+        checkpoints.restore()
+    except UserError as error:
+        raise UserError(f"{error}; --fresh starts over, after moving the run aside") from error
     progress = checkpoints.progress
     board = TensorBoard(folder.tensorboard)
     for epoch in range(max(1, int(progress.epoch)), config.train.epochs + 1):

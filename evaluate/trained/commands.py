@@ -8,7 +8,6 @@ import contextlib
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import typer
 
 from config import UserError, load
@@ -17,6 +16,7 @@ from train.device import import_tensorflow
 
 _NAMED = 3  # files that cannot be read, in one line
 _MOST_IN_SHEET = 1024
+_MOST_AMOUNT = 1000
 CELEBA = Path(__file__).parents[2] / "configs" / "celeba128.yaml"
 
 app = typer.Typer()
@@ -59,7 +59,7 @@ def reconstruct(
         save_images(folder / "images", unique_stems(names), found[-1].images)
         save_latents(folder, trained, found[-1].latents, names)
         write_metrics(folder / "metrics.csv", names, *found)
-        print_metrics(names, *found)
+    print_metrics(names, *found)
     require_no(problems)
 
 
@@ -90,7 +90,7 @@ def sample(
             for start in range(0, count, trained.batch_size):
                 part = slice(start, start + trained.batch_size)
                 save_images(folder / "images", stems[part], trained.generate(latents[part]))
-                report(start, count)
+                report(min(part.stop, count), count)
 
 
 @app.command("interpolate")
@@ -162,6 +162,8 @@ def edit(
         raise UserError("--with and --without go together")
     if not (element or rank or with_it):
         raise UserError("say what to change: --element, --rank, or --with and --without")
+    if not abs(amount) <= _MOST_AMOUNT:
+        raise UserError(f"--amount takes a number up to {_MOST_AMOUNT}. Received: {amount}")
     with opened_to_write(run, "edit", out) as (trained, folder):
         from data.files import unique_stems
         from evaluate.sheets import save_sheet
@@ -172,13 +174,11 @@ def edit(
         changes += [editing.parse_assignment(text, trained, by_rank=True) for text in rank]
         names, pixels, problems = read(images, trained)
         latents = targets = trained.encode(pixels)
-        with np.errstate(over="ignore"):  # which is told below
-            if with_it:
-                direction, left_out = direction_of(with_it, without_it, trained)
-                targets = direction.move(latents, amount, trained.scale)
-                problems += left_out
-            targets = editing.set_elements(targets, changes)
-        editing.require_finite(targets)
+        if with_it:
+            direction, left_out = direction_of(with_it, without_it, trained)
+            targets = direction.move(latents, amount, trained.scale)
+            problems += left_out
+        targets = editing.set_elements(targets, changes)
         sheet, edited = editing.draw_edits(trained, pixels, latents, targets)
         save_sheet(folder / "sheet.png", sheet)
         save_images(folder / "images", unique_stems(names), edited)
@@ -277,7 +277,10 @@ def opened(path):
 
 @contextlib.contextmanager
 def opened_to_write(run, command, out):
-    """Yields a `TrainedRun` and a folder to fill: `out`, or a new one in the run's folder."""
+    """Yields a `TrainedRun` and a folder to fill: `out`, or a new one in the run's folder.
+
+    Raises UserError as `opened` and `NewFolder` do.
+    """
     made = NewFolder(out or run / command, is_numbered=out is None)
     with opened(run) as trained, made as folder:
         yield trained, folder

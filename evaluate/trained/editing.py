@@ -12,6 +12,7 @@ from config import UserError
 from evaluate.sheets import COLUMNS, alternate, tile, vary_element
 
 MOST_ROWS = 64  # of a sheet: files of images have a largest size
+MOST = 1000  # of a latent element, far beyond what a prior gives
 LEAST_EXAMPLES = 10  # images of a kind, to find a direction
 _FOLDS = 5
 _FRAMES_A_COLUMN = 4  # of an animation, from one column of the sheet to the next
@@ -44,8 +45,12 @@ def parse_assignment(text, trained, by_rank=False):
     left, _, right = text.partition("=")
     try:
         number, value = int(left), float(right)
+        if not abs(value) <= MOST:
+            raise ValueError
     except ValueError as error:
-        raise UserError(f"a change is given as ELEMENT=VALUE, 3=1.5. Received: {text}") from error
+        raise UserError(
+            f"a change is given as ELEMENT=VALUE, 3=1.5, of values up to {MOST}. Received: {text}"
+        ) from error
     require_element(number, trained, by_rank)
     return _index(number, trained, by_rank), value
 
@@ -106,12 +111,6 @@ def set_elements(latents, changes):
     for index, value in changes:
         changed[:, index] = value
     return changed
-
-
-def require_finite(latents):
-    """Raise UserError for latents that are not: of such changes there is no image."""
-    if not np.all(np.isfinite(latents)):
-        raise UserError("--element, --rank and --amount take finite numbers")
 
 
 def draw_edits(trained, images, latents, targets):

@@ -5,7 +5,6 @@ from pathlib import Path
 import tensorflow as tf
 import yaml
 
-from config import UserError
 from evaluate.results import results_in_markdown
 from models.exports import build_encoder, build_generator
 from train.device import first_line
@@ -35,7 +34,10 @@ def export(trained, folder):
 
 
 def save_functions(generator, encoder, folder):
-    """Write a SavedModel with `generate(latents) -> images` and `encode(images) -> latents`."""
+    """Write a SavedModel with `generate(latents) -> images` and `encode(images) -> latents`.
+
+    Raises OSError.
+    """
     module = tf.Module()
     module.generator, module.encoder = generator, encoder
     for name, model in (("generate", generator), ("encode", encoder)):
@@ -45,7 +47,7 @@ def save_functions(generator, encoder, folder):
     try:
         tf.saved_model.save(module, str(folder), signatures)
     except tf.errors.OpError as error:  # a full disk is ResourceExhaustedError, as is no memory
-        raise UserError(f"{folder}: cannot be written: {first_line(error)}") from error
+        raise OSError(first_line(error)) from error
 
 
 def model_card(trained):

@@ -58,13 +58,18 @@ class TrainedRun:
     def generate(self, latents):
         """clip(G(z∘s)): images. Raises UserError where they are not finite."""
         images = self.in_batches(lambda z: self._inverter.generate(z, self.scale), latents)
-        if not np.all(np.isfinite(images)):
-            raise UserError(f"{self.folder.path}: of such latents the images are not finite")
-        return images
+        return self._finite(images, "images of such latents")
 
     def encode(self, images):
-        """E(x): latents."""
-        return self.in_batches(self._inverter.encode, images)
+        """E(x): latents. Raises UserError where they are not finite."""
+        return self._finite(
+            self.in_batches(self._inverter.encode, images), "latents of such images"
+        )
+
+    def _finite(self, values, what):
+        if not np.all(np.isfinite(values)):
+            raise UserError(f"{self.folder.path}: {what} are not finite")
+        return values
 
     def in_batches(self, function, *arrays):
         """function(*arrays) of arrays (n, ...), `evaluate.batch_size` of each at once."""

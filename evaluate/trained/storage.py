@@ -8,6 +8,7 @@ from evaluate.sheets import save_sheet
 
 def save_images(folder, stems, images):
     """Write images (n, height, width, 3) in [-1, 1] as PNG files of these names."""
+    folder.mkdir(exist_ok=True)  # not its parents, which may be gone
     for stem, pixels in zip(stems, to_uint8(images), strict=True):
         save_sheet(folder / f"{stem}.png", pixels)
 
