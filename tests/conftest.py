@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import multiprocessing
 import os
 import resource
 import sys
@@ -19,6 +20,7 @@ import main
 from config import Config
 from evaluate.curves import CURVES, MORE_CURVES
 from evaluate.sheets import save_sheet, tile
+from train import processes
 from train.checkpoints import Checkpoints
 from train.experiment import prepare
 from train.run_folder import RunFolder
@@ -51,6 +53,8 @@ SMALLEST = {  # at 8x8 a step is traced in half the time
     "model.synthesis_channels": [4],
     "model.discriminator_channels": [4],
 }
+FORKSERVER = multiprocessing.get_context("forkserver")  # TensorFlow is imported once
+FORKSERVER.set_forkserver_preload(["tests.survival"])
 PROTOCOL = {"features": "digit-classifier features", "real_images": 9, "fake_images": 8}
 
 
@@ -99,9 +103,11 @@ def config_file(tmp_path, tiny):
 def command(monkeypatch, capfd):
     """A function: run a command in this process; returns (exit code, output, error output).
 
-    Preparations are made in this process too, which saves one that imports TensorFlow anew.
+    Preparations are made in this process too, and the processes of runs are forked, so that they
+    need not import TensorFlow anew.
     """
     monkeypatch.setattr(main, "prepare_apart", prepare)
+    monkeypatch.setattr(processes, "_SPAWN", FORKSERVER)
 
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["main.py", *map(str, arguments)])

@@ -5,7 +5,6 @@ last bit; only timings may differ. `python -m benchmarks.survival` does it at le
 """
 
 import json
-import multiprocessing
 import os
 import random
 import shutil
@@ -19,7 +18,7 @@ import tensorflow as tf
 import evaluate.evaluator  # noqa: F401  to be there in all the processes
 import train.loop
 import train.step  # noqa: F401
-from tests.conftest import SMALLEST
+from tests.conftest import FORKSERVER, SMALLEST
 from train.experiment import Job, run_job
 from train.run_folder import RunFolder
 
@@ -37,10 +36,8 @@ CHANGES = SMALLEST | {
 
 def start_training(config, folder):
     """A process that trains, or goes on training, into a run folder; it can be killed."""
-    context = multiprocessing.get_context("forkserver")  # TensorFlow is imported once
-    context.set_forkserver_preload(["tests.survival"])
     job = Job("normal_dls_dg", 0, folder)
-    process = context.Process(target=run_job, args=(config, job, folder / "out", _ignore, 1))
+    process = FORKSERVER.Process(target=run_job, args=(config, job, folder / "out", _ignore, 1))
     process.start()
     return process
 

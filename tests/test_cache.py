@@ -1,15 +1,12 @@
 """Images kept in memory and on disk."""
 
-import multiprocessing
-import resource
-
 import numpy as np
 import pytest
 
 import data
 from config import UserError
 from data import cache, open_images
-from tests.conftest import write_folder
+from tests.conftest import FORKSERVER, full_disk, write_folder
 
 
 @pytest.fixture
@@ -122,10 +119,9 @@ def test_two_processes_at_once_make_one_file(tmp_path, photos, make_config):
         **{"data.source": source, "data.train_size": None, "data.test_size": 10},
         **{"data.cache": "disk"},
     )
-    spawn = multiprocessing.get_context("spawn")
-    barrier, answers = spawn.Barrier(2), spawn.Queue()
+    barrier, answers = FORKSERVER.Barrier(2), FORKSERVER.Queue()
     processes = [
-        spawn.Process(target=open_and_tell, args=(config, barrier, answers)) for _ in range(2)
+        FORKSERVER.Process(target=open_and_tell, args=(config, barrier, answers)) for _ in range(2)
     ]
     for process in processes:
         process.start()
@@ -149,14 +145,6 @@ def test_a_cache_that_does_not_fit_is_refused_before_it_is_made(kept, tmp_path, 
     assert not [path for path in files(tmp_path) if path.stat().st_size]
 
 
-def fill_with_a_limit(config, answers):
-    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, resource.RLIM_INFINITY))
-    try:
-        open_images(config.data, "train")
-    except UserError as error:
-        answers.put(str(error))
-
-
 def test_a_full_disk_is_one_line_and_what_was_written_is_kept(tmp_path, photos, make_config):
     source = write_folder(tmp_path / "images", photos(150))
     config = make_config(
@@ -164,12 +152,9 @@ def test_a_full_disk_is_one_line_and_what_was_written_is_kept(tmp_path, photos, 
         **{"data.cache": "disk"},
     )
     data.open_images(config.data.model_copy(update={"cache": "none"}), "train")
-    spawn = multiprocessing.get_context("spawn")
-    answers = spawn.Queue()
-    process = spawn.Process(target=fill_with_a_limit, args=(config, answers))
-    process.start()
-    assert answers.get(timeout=60) == f"data.cache_folder: {tmp_path / 'data'}: file too large"
-    process.join()
+    with full_disk(50_000), pytest.raises(UserError) as told:
+        open_images(config.data, "train")
+    assert str(told.value) == f"data.cache_folder: {tmp_path / 'data'}: file too large"
     (unfinished,) = files(tmp_path)
     assert unfinished.stat().st_size == 50_000
     images = open_images(config.data, "train")

@@ -1,6 +1,7 @@
 """The command line as a user meets it."""
 
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -17,6 +18,7 @@ import main
 from config import load
 from models.latent import differential_entropy
 from tests.conftest import SMALLEST, read_events, wrong
+from train import experiment, processes
 from train.experiment import prepare, prepare_apart
 from train.run_folder import RunFolder
 
@@ -57,6 +59,7 @@ def test_reproduce_trains_all_runs_once_and_draws_the_figures(
     config_file, command, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(main, "prepare_apart", prepare_apart)  # as a user has it
+    monkeypatch.setattr(processes, "_SPAWN", multiprocessing.get_context("spawn"))
     arguments = ("reproduce", config_file(), "--out", tmp_path, "--jobs", "2")
     code, output, errors = command(*arguments)
     assert (code, errors) == (0, "")
@@ -151,8 +154,6 @@ def test_one_failing_run_does_not_stop_the_others(config_file, command, tmp_path
 
 
 def test_a_preparation_that_is_killed_is_told(make_config, tmp_path, monkeypatch):
-    from train import experiment, processes
-
     original = processes.start
 
     def start_and_kill(*arguments):

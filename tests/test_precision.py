@@ -127,14 +127,6 @@ def test_what_is_no_overflow_of_a_scaled_loss_stops_the_training(name, loss_scal
         monitor.look()
 
 
-def test_steps_in_one_call_are_the_same_as_one_by_one(make_config):
-    _, together = train(make_config(), steps=3)
-    trainer = Trainer(make_config(), "normal_dls_dg")
-    for step, batch in enumerate(images(3)):
-        for name, value in trainer.train_step(batch).items():
-            assert float(value) == together[name][step], name
-
-
 def test_lazy_r1_counts_in_every_kth_step_k_times(make_config, tmp_path):
     lazy, statistics = train(make_config(**{"train.r1_interval": 3}), steps=2)
     assert statistics["r1_penalty"][0] > 0
@@ -157,12 +149,10 @@ def test_lazy_r1_counts_in_every_kth_step_k_times(make_config, tmp_path):
 def test_compiled_by_xla_it_is_the_same_step(make_config):
     """Of given latents: XLA draws others."""
     latents = np.random.default_rng(1).standard_normal((4, 6)).astype(np.float32)
-    plain, compiled = (
-        Trainer(make_config(**{"train.jit_compile": jit_compile}), "normal_dls_dg").train_step(
-            images()[0], latents
-        )
-        for jit_compile in (False, True)
-    )
+    trainer = Trainer(make_config(**{"train.jit_compile": True}), "normal_dls_dg")
+    compiled = trainer.train_step(images()[0], latents)
+    with eagerly():
+        plain = Trainer(make_config(), "normal_dls_dg").train_step(images()[0], latents)
     for name, value in plain.items():
         assert float(compiled[name]) == pytest.approx(float(value), rel=1e-3), name
 

@@ -1,7 +1,6 @@
 """An interrupted run ends as an uninterrupted one; what goes wrong leaves the rest intact."""
 
 import json
-import multiprocessing
 import os
 import re
 import resource
@@ -18,7 +17,7 @@ import yaml
 
 from config import Config, UserError
 from evaluate.evaluator import Evaluator
-from tests.conftest import SMALLEST, TINY, merge
+from tests.conftest import FORKSERVER, SMALLEST, TINY, full_disk, merge
 from tests.survival import final_state, same
 from train.experiment import Job, run_job
 from train.run_folder import RunFolder
@@ -199,36 +198,29 @@ def test_a_loss_that_is_not_finite_stops_the_run_before_anything_is_saved(half):
     assert all(np.all(np.isfinite(array)) for array in arrays.values())
 
 
-def train_within(limit, size, config, folder, answers):
-    if limit == resource.RLIMIT_AS:  # beyond what TensorFlow takes at its start
-        status = Path("/proc/self/status").read_text()
-        size += int(re.search(r"VmSize:\s+(\d+)", status)[1]) * 1024
-    resource.setrlimit(limit, (size, resource.RLIM_INFINITY))
+def train_with_memory(size, config, folder, answers):
+    """Train with so many bytes more than TensorFlow takes at its start; answer with the error."""
+    status = Path("/proc/self/status").read_text()
+    size += int(re.search(r"VmSize:\s+(\d+)", status)[1]) * 1024
+    resource.setrlimit(resource.RLIMIT_AS, (size, resource.RLIM_INFINITY))
     try:
         run_job(config, Job(RUN, 0, folder), folder / "out", lambda report: None, 1)
         answer = "trained"
     except UserError as error:
         answer = str(error)
-    resource.setrlimit(limit, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))  # to say so
+    resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY,) * 2)  # to say so
     answers.put(answer)
-
-
-def limited(limit, size, config, folder):
-    """The message of the UserError of a training under such a limit of the system."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.survival"])
-    answers = context.Queue()
-    process = context.Process(target=train_within, args=(limit, size, config, folder, answers))
-    process.start()
-    answer = answers.get(timeout=120)
-    process.join()
-    return answer
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="macOS does not limit memory")
 def test_no_memory_left_is_one_line(tmp_path):
     large = config(**{"model.style_units": 8192})  # 270 MB a layer
-    message = limited(resource.RLIMIT_AS, 700_000_000, large, tmp_path / "run")
+    answers = FORKSERVER.Queue()
+    arguments = (700_000_000, large, tmp_path / "run", answers)
+    process = FORKSERVER.Process(target=train_with_memory, args=arguments)
+    process.start()
+    message = answers.get(timeout=120)
+    process.join()
     assert message.startswith("out of memory; try smaller batches, or fewer --jobs (OOM when alloc")
     assert "\n" not in message
 
@@ -237,10 +229,10 @@ def test_a_full_disk_is_one_line_and_leaves_what_was_there(finished, half):
     folder = half
     expected = final_state(folder.path)
     size = 20_000  # a checkpoint, which comes first, is larger
-    message = limited(resource.RLIMIT_FSIZE, size, config(), folder.path)
-    assert f"{folder.checkpoints}: cannot save a checkpoint:" in message
-    assert "File too large" in message
-    assert "\n" not in message
+    with full_disk(size), pytest.raises(UserError, match="File too large") as told:
+        train(config(), folder.path)
+    assert f"{folder.checkpoints}: cannot save a checkpoint:" in str(told.value)
+    assert "\n" not in str(told.value)
     assert same(final_state(folder.path), expected)
     train(config(), folder.path)
     assert same(final_state(folder.path), final_state(finished.path))
