@@ -1,4 +1,8 @@
-"""A tiny configuration, made-up experiments and real image files, for all tests."""
+"""A tiny configuration, made-up experiments and real image files, for all tests.
+
+TensorFlow is imported where it is needed: pytest-xdist imports this file once more, before it
+starts the processes that run the tests.
+"""
 
 import contextlib
 import json
@@ -12,19 +16,12 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 import pytest
-import tensorflow as tf
 import yaml
-from tensorboard.compat.proto import event_pb2
 
 import main
 from config import Config
-from evaluate.curves import CURVES, MORE_CURVES
-from evaluate.sheets import save_sheet, tile
-from train import processes
-from train.checkpoints import Checkpoints
 from train.experiment import prepare
 from train.run_folder import RunFolder
-from train.step import Trainer
 
 TINY = {
     "experiment": {"name": "tiny", "runs": ["normal_dls_dg", "uniform_mse_d"]},
@@ -103,11 +100,9 @@ def config_file(tmp_path, tiny):
 def command(monkeypatch, capfd):
     """A function: run a command in this process; returns (exit code, output, error output).
 
-    Preparations are made in this process too, and the processes of runs are forked, so that they
-    need not import TensorFlow anew.
+    Preparations are made in this process too, which saves one that imports TensorFlow anew.
     """
     monkeypatch.setattr(main, "prepare_apart", prepare)
-    monkeypatch.setattr(processes, "_SPAWN", FORKSERVER)
 
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["main.py", *map(str, arguments)])
@@ -140,6 +135,8 @@ def full_disk(size):
 @contextlib.contextmanager
 def eagerly():
     """Within, TensorFlow's functions are not traced: that takes longer than a step or two."""
+    import tensorflow as tf
+
     tf.config.run_functions_eagerly(True)
     try:
         yield
@@ -152,6 +149,9 @@ def write_run(config, path, run="normal_dls_dg", **begun_with):
 
     The traced variances of the recovered latents lie between 0.1 and 1, in no order.
     """
+    from train.checkpoints import Checkpoints
+    from train.step import Trainer
+
     trainer = Trainer(config, run)
     variances = np.linspace(1.0, 0.1, config.latent.dim, dtype=np.float32)
     variances = np.random.default_rng(0).permutation(variances)
@@ -183,6 +183,7 @@ def write_zip(path, files):
 @pytest.fixture
 def photos():
     """A function: n encoded images of different sizes as {name: bytes}: JPEG, grey JPEG and PNG."""
+    import tensorflow as tf
 
     def make(count, seed=0):
         generator = np.random.default_rng(seed)
@@ -203,6 +204,8 @@ def photos():
 
 def write_measured_run(experiment, name, seed=0, offset=0.0, epochs=3):
     """The folder of a made-up run: each metric is 10 times the epoch, plus an offset."""
+    from evaluate.curves import CURVES, MORE_CURVES
+
     folder = experiment / name / f"seed_{seed}"
     folder.mkdir(parents=True)
     settings = merge(TINY, {"latent.dim": 10}) | {"recorded": {"run": name, "seed": seed}}
@@ -218,6 +221,8 @@ def write_measured_run(experiment, name, seed=0, offset=0.0, epochs=3):
 
 def write_sheets(folder, epoch):
     """Sheets of noise, other ones in each epoch."""
+    from evaluate.sheets import save_sheet, tile
+
     images = np.random.default_rng(epoch).uniform(-1, 1, (64, 16, 16, 3))
     names = ["fake_reconstructed", "real_reconstructed"]
     for name in names + [f"interpolation_{rank}" for rank in range(1, 9)]:
@@ -227,6 +232,9 @@ def write_sheets(folder, epoch):
 def read_events(folder):
     """{(tag, step): value} of TensorBoard's event files: images as arrays, histograms as rows of
     (left, right, count)."""
+    import tensorflow as tf
+    from tensorboard.compat.proto import event_pb2
+
     values = {}
     for path in sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime_ns):
         for record in tf.data.TFRecordDataset(str(path)):

@@ -1,7 +1,6 @@
 """The command line as a user meets it."""
 
 import json
-import multiprocessing
 import os
 import signal
 import subprocess
@@ -59,7 +58,6 @@ def test_reproduce_trains_all_runs_once_and_draws_the_figures(
     config_file, command, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(main, "prepare_apart", prepare_apart)  # as a user has it
-    monkeypatch.setattr(processes, "_SPAWN", multiprocessing.get_context("spawn"))
     arguments = ("reproduce", config_file(), "--out", tmp_path, "--jobs", "2")
     code, output, errors = command(*arguments)
     assert (code, errors) == (0, "")
@@ -88,19 +86,24 @@ def test_reproduce_trains_all_runs_once_and_draws_the_figures(
     assert (experiment / "normal_dls_dg" / "seed_0" / "metrics.jsonl").read_bytes() == before
 
 
-def test_a_run_that_goes_on_ends_as_one_in_a_single_go(config_file, command, tmp_path):
-    train = ("train", config_file(), "--run", "uniform_dls_d")
-    assert command(*train, "--out", tmp_path / "once")[0] == 0
-    assert command(*train, "--out", tmp_path / "twice", "--set", "train.epochs=1")[0] == 0
-    assert command(*train, "--out", tmp_path / "twice")[0] == 0
-    once, twice = (
-        rows(tmp_path / name / "tiny/uniform_dls_d/seed_0") for name in ("once", "twice")
-    )
-    timings = {"images_per_second", "seconds_train", "seconds_evaluate"}
-    for left, right in zip(once, twice, strict=True):
-        assert {k: v for k, v in left.items() if k not in timings} == {
-            k: v for k, v in right.items() if k not in timings
-        }
+def test_train_goes_on_and_fresh_starts_over(config_file, command, tmp_path):
+    train = ("train", config_file(), "--run", "normal_mse_d", "--out", tmp_path)
+    one_epoch = ("--set", "train.epochs=1")
+    folder = tmp_path / "tiny" / "normal_mse_d" / "seed_0"
+    assert command(*train, *one_epoch)[0] == 0
+    (first,) = rows(folder)
+    assert command(*train)[0] == 0
+    assert [row["epoch"] for row in rows(folder)] == [1, 2]
+    assert rows(folder)[0] == first
+    before = (folder / "metrics.jsonl").read_bytes()
+
+    code, output, _ = command(*train, *one_epoch, "--fresh", "--set", "latent.dim=7")
+    aside = folder.with_name("old_seed_0_1")
+    assert code == 0
+    assert f"moved {folder} to {aside}" in output
+    assert (aside / "metrics.jsonl").read_bytes() == before
+    (row,) = rows(folder)
+    assert row["latent_entropy"] > first["latent_entropy"]  # of 7 elements, not of 6
 
 
 def test_evaluate_measures_what_was_recorded(config_file, command, tmp_path):
@@ -174,20 +177,6 @@ def test_ctrl_c_says_how_to_go_on(config_file, command, monkeypatch):
     code, _, errors = command("reproduce", config_file(), "--fresh")
     assert code == 130
     assert errors == f"stopped (SIGINT); to go on: python main.py reproduce {config_file()}\n"
-
-
-def test_fresh_moves_the_old_run_aside_and_starts_over(config_file, command, tmp_path):
-    path = config_file(**{"train.epochs": 1})
-    train = ("train", path, "--run", "normal_mse_d", "--out", tmp_path)
-    assert command(*train)[0] == 0
-    folder = tmp_path / "tiny" / "normal_mse_d" / "seed_0"
-    before = (folder / "metrics.jsonl").read_bytes()
-    code, output, _ = command(*train, "--fresh", "--set", "latent.dim=7")
-    aside = folder.with_name("old_seed_0_1")
-    assert code == 0
-    assert f"moved {folder} to {aside}" in output
-    assert (aside / "metrics.jsonl").read_bytes() == before
-    assert rows(folder)[0]["latent_entropy"] > rows(aside)[0]["latent_entropy"]  # of 7, not of 6
 
 
 def test_epochs_between_evaluations_have_rows_without_metrics(config_file, command, tmp_path):
