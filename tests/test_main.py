@@ -16,7 +16,7 @@ import yaml
 import main
 from config import load
 from models.latent import differential_entropy
-from tests.conftest import SMALLEST, read_events, wrong
+from tests.conftest import SMALLEST, eagerly, read_events, wrong
 from train import experiment, processes
 from train.experiment import prepare, prepare_apart
 from train.run_folder import RunFolder
@@ -80,6 +80,7 @@ def test_reproduce_trains_all_runs_once_and_draws_the_figures(
     assert "normal_dls_dg, seed 0" in (experiment / "report.html").read_text(encoding="utf-8")
     before = (experiment / "normal_dls_dg" / "seed_0" / "metrics.jsonl").read_bytes()
 
+    monkeypatch.setattr(main, "prepare_apart", prepare)
     code, output, _ = command(*arguments)
     assert code == 0
     assert "0 of 2 runs to train" in output
@@ -87,17 +88,21 @@ def test_reproduce_trains_all_runs_once_and_draws_the_figures(
 
 
 def test_train_goes_on_and_fresh_starts_over(config_file, command, tmp_path):
-    train = ("train", config_file(), "--run", "normal_mse_d", "--out", tmp_path)
+    def train(*arguments):
+        with eagerly():
+            settled = (config_file(), "--run", "normal_mse_d", "--out", tmp_path)
+            return command("train", *settled, *arguments)
+
     one_epoch = ("--set", "train.epochs=1")
     folder = tmp_path / "tiny" / "normal_mse_d" / "seed_0"
-    assert command(*train, *one_epoch)[0] == 0
+    assert train(*one_epoch)[0] == 0
     (first,) = rows(folder)
-    assert command(*train)[0] == 0
+    assert train()[0] == 0
     assert [row["epoch"] for row in rows(folder)] == [1, 2]
     assert rows(folder)[0] == first
     before = (folder / "metrics.jsonl").read_bytes()
 
-    code, output, _ = command(*train, *one_epoch, "--fresh", "--set", "latent.dim=7")
+    code, output, _ = train(*one_epoch, "--fresh", "--set", "latent.dim=7")
     aside = folder.with_name("old_seed_0_1")
     assert code == 0
     assert f"moved {folder} to {aside}" in output
@@ -269,7 +274,8 @@ def test_an_output_folder_that_cannot_be_written(config_file, command, tmp_path)
 
 def test_training_that_diverges(config_file, command, tmp_path):
     train = ("train", config_file(), "--run", "normal_dls_dg", "--out", tmp_path)
-    code, _, errors = command(*train, "--set", "train.encoder_weight=1e38")
+    with eagerly():
+        code, _, errors = command(*train, "--set", "train.encoder_weight=1e38")
     wrong(code, errors, "training diverged: discriminator_loss is inf at step 1")
 
 
