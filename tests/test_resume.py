@@ -263,22 +263,25 @@ def test_a_second_process_on_a_run_is_refused(tmp_path):
     assert not folder.config_path.exists()
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_saves_the_current_step_and_says_how_to_go_on(config_file, tmp_path, number, code):
+def test_a_signal_saves_the_current_step_and_says_how_to_go_on(config_file, tmp_path):
     many = {"train.epochs": 1, "data.train_size": 1400, "train.checkpoint_every": "2 steps"}
-    path = config_file(**SMALLEST | many)
-    arguments = ["main.py", "train", str(path), "--run", RUN, "--out", str(tmp_path / "a b")]
-    process = subprocess.Popen([sys.executable, *arguments], cwd=ROOT, stderr=subprocess.PIPE)
-    folder = RunFolder(tmp_path / "a b" / "tiny" / RUN / "seed_0")
-    while process.poll() is None and len(folder.saved_steps()) < 2:
-        time.sleep(0.01)
-    process.send_signal(number)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == code
-    shown = f"stopped ({number.name}); to go on: python main.py train {path} --run {RUN} --out "
-    assert shown + f"'{tmp_path / 'a b'}'\n" == errors.decode()
-    assert 0 < max(folder.saved_steps()) < 350
-    assert folder.rows() == []
+    train = ["main.py", "train", str(config_file(**SMALLEST | many)), "--run", RUN, "--out"]
+    started = {}
+    for number in (signal.SIGINT, signal.SIGTERM):
+        out = str(tmp_path / f"after {number.name}")
+        command = [sys.executable, *train, out]
+        started[number] = out, subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE)
+    for number, (out, process) in started.items():
+        folder = RunFolder(Path(out) / "tiny" / RUN / "seed_0")
+        while process.poll() is None and len(folder.saved_steps()) < 2:
+            time.sleep(0.01)
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == 128 + number
+        command = f"python {' '.join(train)} '{out}'"
+        assert errors.decode() == f"stopped ({number.name}); to go on: {command}\n"
+        assert 0 < max(folder.saved_steps()) < 350
+        assert folder.rows() == []
 
 
 def test_the_first_signal_is_deferred_and_the_second_is_not():
