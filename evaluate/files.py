@@ -8,7 +8,7 @@ from pathlib import Path
 
 from config import UserError, reason
 
-_TAKEN = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR)
+_TAKEN = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR)  # by another process, just now
 
 
 def write_whole(path, write):
@@ -56,15 +56,14 @@ class NewFolder:
 
     def _finish(self):
         wanted = self.path
-        for number in itertools.count(1):
-            if number > 1:
-                self.path = wanted.with_name(f"{wanted.name}_{number}")
+        for suffix in itertools.chain([""], (f"_{number}" for number in itertools.count(2))):
+            self.path = wanted.with_name(wanted.name + suffix)
             if not os.path.lexists(self.path):
                 try:
                     self._unfinished.rename(self.path)
                     return
                 except OSError as error:
-                    if error.errno not in _TAKEN:  # by another process, just now
+                    if error.errno not in _TAKEN:
                         raise self._cannot_be_written(error) from error
             if not self.is_numbered:
                 raise self._is_there()

@@ -9,6 +9,7 @@ import json
 import multiprocessing
 import os
 import resource
+import shutil
 import sys
 import zipfile
 
@@ -112,6 +113,23 @@ def command(monkeypatch, capfd):
         return ended.value.code or 0, output, errors
 
     return run
+
+
+@pytest.fixture
+def browser():
+    """A headless Chromium, of Playwright's."""
+    api = pytest.importorskip(
+        "playwright.sync_api", reason="pip install -r requirements-optional.txt"
+    )
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("there is no chromium")
+    with api.sync_playwright() as started:
+        browser = started.chromium.launch(
+            executable_path=chromium, args=["--no-sandbox", "--disable-gpu"]
+        )
+        yield browser
+        browser.close()
 
 
 def wrong(code, errors, message):

@@ -4,14 +4,12 @@ import asyncio
 import base64
 import contextlib
 import io
-import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import keras
 import numpy as np
 import pytest
 from PIL import Image
@@ -25,14 +23,12 @@ from evaluate.trained.run import TrainedRun
 from tests.conftest import SMALLEST, TINY, merge, write_run
 
 ROOT = Path(__file__).parent.parent
-CHROMIUM = shutil.which("chromium")
 SRC = "elements => elements.map(element => element.src)"
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """A run folder; the tests add to it, but change nothing in it."""
-    keras.utils.set_random_seed(0)
     config = Config.model_validate(merge(TINY, SMALLEST))
     path = tmp_path_factory.mktemp("explore") / "run"
     write_run(config, path)
@@ -186,23 +182,17 @@ def served(run):
 
 
 @pytest.fixture
-def page():
+def page(browser):
     """A page of a headless Chromium; `page.asked` are the addresses that it asks for."""
-    api = pytest.importorskip("playwright.sync_api", reason="needs Playwright")
-    pytest.importorskip("streamlit", reason="needs Streamlit")
-    if CHROMIUM is None:
-        pytest.skip("needs Chromium")
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
-        )
-        page = browser.new_page()
-        page.set_default_timeout(20_000)
-        page.asked, page.expect = [], api.expect
-        page.on("request", lambda request: page.asked.append(request.url))
-        page.on("websocket", lambda websocket: page.asked.append(websocket.url))
-        yield page
-        browser.close()
+    from playwright.sync_api import expect
+
+    pytest.importorskip("streamlit", reason="pip install -r requirements-optional.txt")
+    page = browser.new_page()
+    page.set_default_timeout(20_000)
+    page.asked, page.expect = [], expect
+    page.on("request", lambda request: page.asked.append(request.url))
+    page.on("websocket", lambda websocket: page.asked.append(websocket.url))
+    return page
 
 
 def shown(page, count):

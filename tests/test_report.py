@@ -3,7 +3,6 @@
 import base64
 import io
 import json
-import shutil
 from html.parser import HTMLParser
 from types import SimpleNamespace
 
@@ -163,20 +162,6 @@ def test_several_seeds(tmp_path):
     assert "1 x 2 (seeds 0, 10)" in page.texts
     assert any("one standard deviation over the seeds" in text for text in page.texts)
     assert not any("left out" in text for text in page.texts)
-
-
-@pytest.fixture
-def browser():
-    playwright = pytest.importorskip(
-        "playwright.sync_api", reason="pip install -r requirements-optional.txt"
-    )
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("there is no chromium")
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 def test_in_a_browser(made, browser):
