@@ -150,6 +150,8 @@ class TrainConfig(Section):
     deterministic: Literal["auto"] | bool = "auto"
     precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = "auto"
     jit_compile: Literal["auto"] | bool = "auto"
+    distribution: Literal["auto", "none", "mirrored", "multi_worker", "tpu"] = "auto"
+    connect_seconds: Count = 300
 
 
 class EvaluateConfig(Section):

@@ -19,18 +19,17 @@ import typer
 
 from config import Run, UserError, in_one_line, load
 from evaluate.trained import commands as trained_commands
+from train.cluster import ALONE
 from train.device import import_tensorflow
 from train.experiment import (
-    Job,
     JobError,
     default_workers,
-    evaluate_run,
     experiment_folder,
     list_jobs,
     prepare_apart,
     run_experiment,
-    run_job,
 )
+from train.job import Job, cluster_of, evaluate_run, run_job
 from train.run_folder import RunFolder, read_runs
 from train.signals import Stopped, raise_when_signalled
 
@@ -47,7 +46,15 @@ Overrides = Annotated[
 Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="where results go")]
 Jobs = Annotated[
     int | None,
-    typer.Option("--jobs", min=1, metavar="N", help="runs at once [one a core, or one on a GPU]"),
+    typer.Option("--jobs", min=1, metavar="N", help="runs at once [one a GPU, or else one a core]"),
+]
+RunIndex = Annotated[
+    int | None,
+    typer.Option("--run-index", min=0, metavar="I", help="of --run-count: this one, from 0"),
+]
+RunCount = Annotated[
+    int | None,
+    typer.Option("--run-count", min=1, metavar="N", help="take only every N-th run, draw nothing"),
 ]
 RESULTS = Path("results")
 Fresh = Annotated[bool, typer.Option("--fresh", help="start over; the old run is moved aside")]
@@ -69,19 +76,31 @@ def reproduce(
     overrides: Overrides = [],
     out: Out = RESULTS,
     jobs: Jobs = None,
+    run_index: RunIndex = None,
+    run_count: RunCount = None,
     fresh: Fresh = False,
 ):
-    """Train all runs of an experiment that are not complete yet, then draw the paper's figures."""
+    """Train all runs of an experiment that are not complete yet, then draw the paper's figures.
+
+    With --run-index and --run-count, one of several such commands, which share the runs between
+    them; `figures` draws when all are done.
+    """
     from train.display import Display
 
     settings = load(config, overrides)
-    everything = list_jobs(settings, out)
-    folders = {job: RunFolder(job.folder) for job in everything}
-    for folder in folders.values():
-        if fresh:
-            move_aside(folder)
-        folder.check_config(settings)
-    to_do = [job for job in everything if folders[job].epochs_done() < settings.train.epochs]
+    everything = share(list_jobs(settings, out), run_index, run_count)
+    cluster = cluster_of(settings)
+    if cluster is not ALONE and jobs not in (None, 1):
+        raise UserError(f"--jobs: multi_worker trains one run at a time. Received: {jobs}")
+    if cluster.is_chief:
+        folders = [RunFolder(job.folder) for job in everything]
+        for folder in folders:
+            if fresh:
+                move_aside(folder)
+            folder.check_config(settings)
+    to_do = everything
+    if cluster is ALONE:  # of several processes, all must go through the same runs
+        to_do = [job for job in everything if epochs_done(job) < settings.train.epochs]
     failures = []
     print(
         f"{settings.experiment.name}: {len(to_do)} of {len(everything)} runs to train", flush=True
@@ -91,12 +110,15 @@ def reproduce(
         print("looking at the data and the feature network ...", flush=True)
         prepared = prepare_apart(settings, everything, out)
         print(f"training in {' and '.join(prepared.precisions)} on {prepared.device}")
-        workers = jobs or default_workers(prepared.gpus, to_do)
+        workers = jobs or default_workers(settings.train, prepared.gpus, to_do)
         with Display(settings, to_do, prepared.steps_per_epoch) as display:
-            failures = run_experiment(settings, to_do, out, workers, display.update)
+            failures = run_experiment(settings, to_do, out, workers, display.update, prepared.gpus)
         print(f"trained in {(time.perf_counter() - start) / 60:.1f} minutes")
-    if len(failures) < len(everything):
-        figures(experiment_folder(settings, out))
+    folder = experiment_folder(settings, out)
+    if run_count is not None:
+        print(f"when all runs are done: python main.py figures {shlex.quote(str(folder))}")
+    elif len(failures) < len(everything) and cluster.is_chief:
+        figures(folder)
     if failures:
         raise UserError("; ".join(failures))
 
@@ -116,13 +138,18 @@ def train(
     settings = load(config, overrides)
     Run.parse(run)
     job = Job(run, seed, experiment_folder(settings, out) / run / f"seed_{seed}")
-    if fresh:
+    cluster = cluster_of(settings)
+    if fresh and cluster.is_chief:
         move_aside(RunFolder(job.folder))
     prepared = prepare_apart(settings, [job], out)
     print(f"training in {' and '.join(prepared.precisions)} on {prepared.device}")
     with Display(settings, [job], prepared.steps_per_epoch) as display:
-        run_job(settings, job, out, display.update)
-    print(f"metrics, images and checkpoints are in {job.folder}")
+        if cluster is ALONE:
+            run_job(settings, job, out, display.update)
+        elif failures := run_experiment(settings, [job], out, 1, display.update):
+            raise UserError(failures[0])
+    if cluster.is_chief:
+        print(f"metrics, images and checkpoints are in {job.folder}")
 
 
 @app.command("plan")
@@ -190,6 +217,21 @@ def figures(
 
 
 app.add_typer(trained_commands.app)
+
+
+def share(jobs, index, count):
+    """Every `count`-th job from `index` on; all of them if both are None. Raises UserError."""
+    if (index is None) != (count is None):
+        raise UserError("--run-index I and --run-count N belong together")
+    if count is None:
+        return jobs
+    if index >= count:
+        raise UserError(f"--run-index: use 0 to {count - 1} for --run-count {count}")
+    return jobs[index::count]
+
+
+def epochs_done(job):
+    return RunFolder(job.folder).epochs_done()
 
 
 def move_aside(folder):

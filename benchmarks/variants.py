@@ -36,9 +36,9 @@ def train(settings, out):
     to_do = [job for job in jobs if RunFolder(job.folder).epochs_done() < epochs]
     if to_do:
         prepared = prepare_apart(settings, jobs, out)
-        workers = default_workers(prepared.gpus, to_do)
+        workers = default_workers(settings.train, prepared.gpus, to_do)
         with Display(settings, to_do, prepared.steps_per_epoch) as display:
-            failures = run_experiment(settings, to_do, out, workers, display.update)
+            failures = run_experiment(settings, to_do, out, workers, display.update, prepared.gpus)
         if failures:
             raise SystemExit("; ".join(failures))
     rows = [folder.rows()[:epochs] for folder in folders]

@@ -93,21 +93,32 @@ def check_size(config, split, size):
         )
 
 
-def shuffled_batches(config, images, seed, epoch, start=0):
+def shuffled_batches(config, images, seed, epoch, start=0, positions=None):
     """The batches of one epoch from step `start` on; nothing before it is read.
 
     Their order, and with `data.flip` which of them are mirrored, depends on `seed` and `epoch`
-    alone.
+    alone. Of each batch, those at `positions` are taken, or all.
     """
     generator = np.random.default_rng([seed, epoch])
     order = generator.permutation(len(images))
     mirrored = generator.random(len(images)) < 0.5 if config.data.flip else None
-    first = start * config.train.batch_size
+    size = config.train.batch_size
+    positions = np.arange(size) if positions is None else positions
+    order = _take_of_batches(order[start * size :], size, positions)
     if mirrored is not None:
-        mirrored = mirrored[first:]
-    return Batches(images, order[first:], config.train.batch_size, mirrored)
+        mirrored = _take_of_batches(mirrored[start * size :], size, positions)
+    return Batches(images, order, len(positions), mirrored)
 
 
-def ordered_batches(config, images):
-    """The batches of the test split, in the order of the source."""
-    return Batches(images, np.arange(len(images)), config.evaluate.batch_size)
+def ordered_batches(config, images, positions=None):
+    """The batches of the test split, in the order of the source; `positions` as above."""
+    size = config.evaluate.batch_size
+    positions = np.arange(size) if positions is None else positions
+    order = _take_of_batches(np.arange(len(images)), size, positions)
+    return Batches(images, order, len(positions))
+
+
+def _take_of_batches(order, batch_size, positions):
+    """Of whole batches, one after the other, what is at such positions of each."""
+    whole = order[: len(order) // batch_size * batch_size]
+    return whole.reshape(-1, batch_size)[:, positions].reshape(-1)

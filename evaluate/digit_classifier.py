@@ -66,7 +66,7 @@ def train_digit_classifier(digits):
 def held_out_accuracy(classifier, digits):
     """Share of the last 297 digits, never trained on, that are classified correctly."""
     held_out = slice(len(digits) - DIGITS_TEST_SIZE, None)
-    probabilities = classifier.predict(digits.pixels[held_out], batch_size=99, verbose=0)
+    probabilities = classifier(digits.pixels[held_out], training=False).numpy()
     return float(np.mean(probabilities.argmax(axis=1) == digits.labels[held_out]))
 
 

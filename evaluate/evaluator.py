@@ -30,6 +30,7 @@ _FROM_FEATURES = ("fid", *NeighbourMetrics._fields)
 class Evaluator:
     """Measures a `train.step.Trainer` on the test split, always with the same images.
 
+    All replicas of the trainer take part; several processes measure together.
     `features` is a `FeatureNetwork`, or None to go without what needs one; the features of the test
     images are kept in `cache_folder`.
     """
@@ -38,14 +39,22 @@ class Evaluator:
         self.trainer = trainer
         self.features = features
         self.inverter = Inverter(trainer.networks)
-        self.batches = ordered_batches(config, test_images)
-        self.size = len(self.batches) * config.evaluate.batch_size
+        self.workers = workers = trainer.workers
         self.batch_size = config.evaluate.batch_size
+        positions = workers.positions(self.batch_size)
+        self.batches = ordered_batches(config, test_images, positions)
+        self.measure_batch = workers.map(self._measure_batch, self.batch_size)
+        self.size = len(self.batches) * self.batch_size
         self.replicates = config.evaluate.bootstrap
-        self.images_digest = images_digest(self.batches)
+        self.images_digest = images_digest(ordered_batches(config, test_images))
         if features:
             self.real_features = real_features(
-                cache_folder, features, self.batches, self.images_digest
+                cache_folder,
+                features.protocol,
+                self.batches,
+                self.images_digest,
+                workers.map(features.extract, self.batch_size),
+                workers,
             )
         pairs = min(COLUMNS * COLUMNS // 2, len(test_images))
         self.sheet_images = test_images.read(np.arange(pairs))
@@ -72,25 +81,28 @@ class Evaluator:
         `row` maps names to numbers, and "intervals" to 95 % intervals [low, high] by name. What
         needs features is None without them. The paper's L_enc is not here: it is the mean over
         training steps; "fresh_encoder_loss" is that of the latents drawn here.
+
+        Of several processes, all have to call it, and the chief alone gets an answer.
         """
-        scale = self.trainer.scale()
         latents = self._sample(self.size, _EVALUATION_SEED + epoch)  # fresh ones in every epoch
-        values, fake_features = [], []
+        values = []
         for index, real in enumerate(self.batches):
             start = index * self.batch_size
-            batch_latents = latents[start : start + self.batch_size]
-            fake, batch_values = self.measure_batch(real, batch_latents, scale)
-            values.append(batch_values)
-            if self.features and np.all(np.isfinite(fake)):
-                fake_features.append(self.features(fake))
+            batch_latents = self.workers.part(latents[start : start + self.batch_size])
+            values.append(self.measure_batch(real, batch_latents))
+        if not self.workers.is_chief:
+            return {}, {}
         per_image = {name: np.concatenate([v[name] for v in values]) for name in values[0]}
+        fake_features = per_image.pop("fake_features", None)
+        are_finite = np.all(per_image.pop("is_finite"))
+        scale = self.trainer.scale()
         row = {
             "latent_entropy": float(differential_entropy(scale, self.trainer.run.prior)),
             "informative_elements": int(informative_elements(self.trainer.variance())),
         }
         row |= dict.fromkeys(_FROM_FEATURES) | {"intervals": {}}
-        if len(fake_features) == len(values):
-            self._compare_features(np.concatenate(fake_features), row, per_image)
+        if fake_features is not None and are_finite:
+            self._compare_features(fake_features, row, per_image)
         for name, of_images in per_image.items():
             row[name] = float(np.mean(of_images))
             if self.replicates:
@@ -130,17 +142,23 @@ class Evaluator:
             )
         per_image |= neighbour_metrics(*samples)._asdict()
 
-    @tf.function(autograph=False)
-    def measure_batch(self, real, latents, scale):
-        """Generated images (batch, height, width, 3), clipped, and the metrics of each by name."""
+    def _measure_batch(self, real, latents):
+        """The metrics of real and generated images, by name: arrays with a value an image.
+
+        Also whether a generated image is finite, and its features.
+        """
+        scale = self.trainer.scale()
         generated = self.trainer.networks.generate(latents, scale)
         recovered = self.inverter.encode(generated)
         fake = tf.clip_by_value(generated, -1.0, 1.0)
         fake_again, real_again = (self.inverter.reconstruct(x, scale) for x in (fake, real))
-        return fake, {
+        are_finite = tf.reduce_all(tf.math.is_finite(fake), axis=(1, 2, 3))
+        values = {
             "fake_psnr": psnr(fake, fake_again),
             "fake_ssim": ssim(fake, fake_again),
             "real_psnr": psnr(real, real_again),
             "real_ssim": ssim(real, real_again),
             "fresh_encoder_loss": encoder_loss(latents, recovered, scale),
+            "is_finite": tf.cast(are_finite, tf.float32),  # bools cannot be gathered
         }
+        return values | ({"fake_features": self.features.extract(fake)} if self.features else {})

@@ -18,35 +18,38 @@ def images_digest(batches):
     return digest.hexdigest()[:16]
 
 
-def real_features(folder, features, batches, digest):
+def real_features(folder, protocol, batches, digest, extract, workers):
     """Features (n, width) of all images in `batches`, from a file in `folder` if they are there.
 
-    The file is named by the digest of the images, the feature network and its resizing: a change of
-    any is a miss. A damaged file is made again, with a warning. Raises UserError for a network that
-    gives NaN or infinity.
+    The file is named by the digest of the images, the feature network and its resizing (of
+    `protocol`): a change of any is a miss. A damaged file is made again, with a warning. Of several
+    `train.distribution.Workers` the chief has the file, and `batches` are the parts of this one, of
+    which `extract` makes features of whole batches. Raises UserError for a network that gives NaN
+    or infinity.
     """
     key = hashlib.sha256(digest.encode())
     for part in ("features_sha256", "resize"):
-        key.update(features.protocol[part].encode())
+        key.update(protocol[part].encode())
     path = Path(folder) / f"real_{key.hexdigest()[:16]}.npy"
-    kept = _read(path, len(batches.order))
-    if kept is not None:
+    kept = _read(path) if workers.is_chief else None
+    if workers.from_chief(kept is not None):
         return kept
-    computed = np.concatenate([features(batch) for batch in batches])
+    computed = np.concatenate([extract(batch) for batch in batches])
     if not np.all(np.isfinite(computed)):
         raise UserError("evaluate.features: the features of the test images are not finite")
-    write_whole(path, lambda unfinished: np.save(unfinished, computed))
+    if workers.is_chief:
+        write_whole(path, lambda unfinished: np.save(unfinished, computed))
     return computed
 
 
-def _read(path, count):
+def _read(path):
     try:
         kept = np.load(path, allow_pickle=False)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, EOFError):
         kept = None
-    if kept is None or kept.ndim != 2 or len(kept) != count or not np.all(np.isfinite(kept)):
+    if kept is None or kept.ndim != 2 or not np.all(np.isfinite(kept)):
         warnings.warn(f"{path} is damaged; the features are computed again", stacklevel=3)
         return None
     return kept

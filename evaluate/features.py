@@ -22,6 +22,7 @@ INCEPTION_URL = (
 class FeatureNetwork:
     """Call with images (batch, height, width, 3) in [-1, 1] for features (batch, ...), float32.
 
+    `extract` is that for tensors, in a graph, without looking whether images are in range.
     `size` is the height and width that images are resized to, None for as they are. `label` says in
     plots and rows what the features are, `protocol` how exactly they were made. Raises ValueError
     for images out of range.
@@ -40,11 +41,11 @@ class FeatureNetwork:
         def extract(images):
             return network(tf.image.resize(images, size) if size else images, training=False)
 
-        self._extract = extract
+        self.extract = extract
 
     def __call__(self, images):
         check_images(images)
-        return self._extract(images).numpy()
+        return self.extract(images).numpy()
 
 
 def load_features(name, cache_folder):

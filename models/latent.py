@@ -38,14 +38,17 @@ def scale_from_window(window, dynamic_scale):
     return latent_scale(variance) if dynamic_scale else ops.ones_like(variance)
 
 
-def update_window(window, recovered_latents):
-    """Drop the oldest row and append the batch mean of z'^2. Algorithm 1, line 9.
+def recovered_squares(recovered_latents):
+    """The batch mean (d_z,) of z'^2, for recovered latents z' (batch, d_z). Algorithm 1, line 9."""
+    return ops.mean(ops.square(recovered_latents), axis=0)
 
-    Input: window (steps, d_z), oldest first, and recovered latents z' (batch, d_z).
-    Output: window (steps, d_z); its mean over rows is the traced variance v.
+
+def append_row(window, row):
+    """Drop the oldest row and append a new one (d_z,). Algorithm 1, line 9.
+
+    Input and output: window (steps, d_z), oldest first, whose mean over rows is v.
     """
-    row = ops.mean(ops.square(recovered_latents), axis=0, keepdims=True)
-    return ops.concatenate([window[1:], row], axis=0)
+    return ops.concatenate([window[1:], row[None]], axis=0)
 
 
 def differential_entropy(scale, prior):

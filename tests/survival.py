@@ -19,7 +19,7 @@ import evaluate.evaluator  # noqa: F401  to be there in all the processes
 import train.loop
 import train.step  # noqa: F401
 from tests.conftest import FORKSERVER, SMALLEST
-from train.experiment import Job, run_job
+from train.job import Job, run_job
 from train.run_folder import RunFolder
 
 MOMENTS = ("step", "checkpoint", "evaluation", "metrics", "anywhere")

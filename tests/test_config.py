@@ -61,6 +61,8 @@ def test_celeba128_is_the_papers_experiment():
         "deterministic": "auto",
         "precision": "auto",
         "jit_compile": "auto",
+        "distribution": "auto",
+        "connect_seconds": 300,
     }
     assert config.evaluate.model_dump() == {
         "every": 1,

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from train.display import Display
-from train.experiment import Job, Report
+from train.job import Job, Report
 from train.run_folder import RunFolder
 
 ROW = {"encoder_loss": 0.8471, "latent_entropy": 139.84, "fid": 180.31}

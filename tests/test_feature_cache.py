@@ -7,6 +7,7 @@ from config import UserError
 from data import ordered_batches
 from data.digits import DigitImages
 from evaluate.feature_cache import images_digest, real_features
+from train.distribution import Workers
 
 
 class CountingFeatures:
@@ -16,13 +17,15 @@ class CountingFeatures:
         self.protocol = {"features": "any label", "features_sha256": weights, "resize": resize}
         self.calls = 0
 
-    def __call__(self, images):
+    def extract(self, images):
         self.calls += 1
         return np.mean(images, axis=(1, 2))
 
 
 def look_up(folder, features, batches):
-    return real_features(folder, features, batches, images_digest(batches))
+    digest = images_digest(batches)
+    workers = Workers()
+    return real_features(folder, features.protocol, batches, digest, features.extract, workers)
 
 
 @pytest.fixture
@@ -77,7 +80,7 @@ def test_a_damaged_file_is_made_again_with_a_warning(batches, tmp_path, damage):
 def test_features_that_are_not_finite_are_refused_and_not_kept(batches, tmp_path):
     features = CountingFeatures()
     features.__class__ = type(
-        "Broken", (CountingFeatures,), {"__call__": lambda *_: np.full((4, 3), np.nan)}
+        "Broken", (CountingFeatures,), {"extract": lambda *_: np.full((4, 3), np.nan)}
     )
     with pytest.raises(UserError, match="are not finite"):
         look_up(tmp_path, features, batches())

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from models.latent import (
+    append_row,
     differential_entropy,
     informative_elements,
     latent_scale,
+    recovered_squares,
     sample_prior,
-    update_window,
 )
 
 PUBLISHED = Path(__file__).parent / "recorded" / "celeba128_normal_dls_dg_variance.npy"
@@ -71,7 +72,7 @@ def test_window_drops_its_oldest_row_and_gains_the_mean_square():
     window = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], np.float32)
     recovered = np.array([[1.0, -2.0], [3.0, 4.0]], np.float32)
     expected = [[3.0, 4.0], [5.0, 6.0], [5.0, 10.0]]
-    np.testing.assert_array_equal(update_window(window, recovered), expected)
+    np.testing.assert_array_equal(append_row(window, recovered_squares(recovered)), expected)
 
 
 def test_informative_elements_have_variance_above_a_half():

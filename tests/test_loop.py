@@ -6,7 +6,7 @@ from config import Config
 from tests.conftest import SMALLEST, TINY, merge
 from tests.survival import final_state, same
 from train import loop
-from train.experiment import Job, run_job
+from train.job import Job, run_job
 from train.loop import _Clock
 from train.run_folder import RunFolder
 

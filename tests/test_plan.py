@@ -7,7 +7,7 @@ import yaml
 
 import main
 from tests.conftest import SMALLEST
-from train.experiment import Job, run_job
+from train.job import Job, run_job
 from train.plan import make_plan, plan_lines
 from train.run_folder import RunFolder
 

@@ -68,18 +68,31 @@ def _saved(folder, steps):
     return {(step, path) for step, path in found if steps is None or step in steps}
 
 
+def _variables(state):
+    """All variables of a dict of models, optimizers, modules and variables, in one order."""
+    return [
+        variable
+        for trackable in state.values()
+        for variable in getattr(trackable, "variables", [trackable])
+    ]
+
+
 class Checkpoints:
     """TensorFlow's checkpoints of a `train.step.Trainer` in its run folder, named by step.
 
-    The last `kept` are kept, and the best by FID in a folder of its own.
+    The last `kept` are kept, and the best by FID in a folder of its own. Of several processes the
+    chief alone reads and writes files; from it the others get the state.
     """
 
     def __init__(self, trainer, folder, kept=2):
         self.folder = folder
         self.progress = Progress()
-        self._checkpoint = tf.train.Checkpoint(progress=self.progress, **trainer.state())
-        self._manager = self._manage(folder.checkpoints, kept)
-        self._best = self._manage(folder.best, 1)
+        self._workers = trainer.workers
+        self._state = {"progress": self.progress} | trainer.state()
+        if self._workers.is_chief:
+            self._checkpoint = tf.train.Checkpoint(**self._state)
+            self._manager = self._manage(folder.checkpoints, kept)
+            self._best = self._manage(folder.best, 1)
 
     def _manage(self, path, kept):
         return tf.train.CheckpointManager(
@@ -88,11 +101,18 @@ class Checkpoints:
 
     def restore(self, steps=None):
         """Bring the trainer to the newest state, see `restore_newest`."""
-        return restore_newest(self._checkpoint, self.folder, steps)
+        step = None
+        if self._workers.is_chief:
+            step = restore_newest(self._checkpoint, self.folder, steps)
+        step = self._workers.from_chief(step)
+        if step is not None:
+            self._workers.copy_from_chief(_variables(self._state))
+        return step
 
     def save(self, step):
         """Save the state after so many steps in all. Raises UserError."""
-        self._save(self._manager, step)
+        if self._workers.is_chief:
+            self._save(self._manager, step)
 
     def save_best(self, step):
         """Save it as the best so far too."""

@@ -69,6 +69,13 @@ def choose_jit_compile(tf, jit_compile="auto"):
     return any(tf.config.list_physical_devices(kind) for kind in ("GPU", "TPU"))
 
 
+def choose_distribution(tf, distribution="auto"):
+    """How to train on several devices: for auto, on all GPUs of this machine if it has several."""
+    if distribution != "auto":
+        return distribution
+    return "mirrored" if len(tf.config.list_physical_devices("GPU")) > 1 else "none"
+
+
 def _cpu_flags():
     """What the processor says it has; nothing where Linux does not tell."""
     try:
@@ -86,8 +93,27 @@ def settle(tf, config, recorded=None):
         "jit_compile": recorded.get(
             "jit_compile", choose_jit_compile(tf, config.train.jit_compile)
         ),
+        "distribution": choose_distribution(tf, config.train.distribution),
     }
     return config.model_copy(update={"train": config.train.model_copy(update=choices)})
+
+
+def cores():
+    """How many cores this process may use: a batch system may grant it fewer than there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count()
+
+
+def visible_gpus(count):
+    """The names of so many GPUs that TensorFlow sees, as `use_gpus` takes them."""
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return chosen.split(",")[:count] if chosen else [str(index) for index in range(count)]
+
+
+def use_gpus(names):
+    """Let TensorFlow, which must not have been imported yet, see only these GPUs."""
+    os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(names)
 
 
 def set_up_device(tf, settings, threads=None):
@@ -98,7 +124,7 @@ def set_up_device(tf, settings, threads=None):
     gpus = tf.config.list_physical_devices("GPU")
     if settings.deterministic is True or (settings.deterministic == "auto" and not gpus):
         tf.config.experimental.enable_op_determinism()
-    if threads and threads != os.cpu_count():
+    if threads and threads != cores():
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(threads)
     return device_name(tf, threads)
@@ -108,8 +134,9 @@ def device_name(tf, threads=None):
     """The device in words."""
     gpus = tf.config.list_physical_devices("GPU")
     if not gpus:
-        return f"CPU, {threads or os.cpu_count()} of {os.cpu_count()} cores"
-    return tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU")
+        return f"CPU, {threads or cores()} of {os.cpu_count()} cores"
+    name = tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU")
+    return name if len(gpus) == 1 else f"{len(gpus)} x {name}"
 
 
 def peak_memory(tf):

@@ -11,31 +11,13 @@ from typing import Any, NamedTuple
 
 from config import UserError, in_one_line
 from train import processes
-from train.device import device_name, first_line, import_tensorflow, set_up_device, settle
+from train.cluster import ALONE, WorkerLostError
+from train.device import cores, device_name, import_tensorflow, settle, use_gpus, visible_gpus
+from train.job import Connected, Job, cluster_of, feature_cache, require_divisible, run_job
 from train.run_folder import RunFolder
 from train.signals import Stopped
 
 _WAIT_SECONDS = 0.5
-
-
-class Job(NamedTuple):
-    """One run with one seed, and its folder."""
-
-    run: str
-    seed: int
-    folder: Path
-
-    def __str__(self):
-        return f"{self.run} seed {self.seed}"
-
-
-class Report(NamedTuple):
-    """What a job reports: steps done in an epoch, and the latest metrics or the epoch's row."""
-
-    job: Job
-    epoch: int
-    step: int
-    row: dict[str, Any]
 
 
 class Prepared(NamedTuple):
@@ -48,7 +30,7 @@ class Prepared(NamedTuple):
 
 
 class JobError(Exception):
-    """A fault of the program in a job; the message holds the job's traceback."""
+    """A job ended before its time, by a fault of the program perhaps: then with its traceback."""
 
 
 def experiment_folder(config, out):
@@ -65,23 +47,24 @@ def list_jobs(config, out):
     ]
 
 
-def feature_cache(out):
-    """Where trained feature networks are kept, shared by all experiments under `out`."""
-    return Path(out) / "features"
-
-
 def prepare(config, jobs, out):
     """Let fail now whatever would fail later: folders, data, feature network. Returns `Prepared`.
 
     Raises UserError.
     """
-    for job in jobs:
-        RunFolder(job.folder).create()
-        RunFolder(job.folder).check_config(config)
+    cluster = cluster_of(config)
+    if cluster.is_chief:
+        for job in jobs:
+            RunFolder(job.folder).create()
+            RunFolder(job.folder).check_config(config)
     tf = import_tensorflow()
     from data import prepare as prepare_data
     from evaluate.features import load_features
     from train.display import progress
+
+    gpus = len(tf.config.list_physical_devices("GPU"))
+    if config.train.distribution in ("mirrored", "multi_worker"):
+        require_divisible(config, len(cluster.addresses) * max(1, gpus))
 
     with progress("looking at the data") as report:
         sizes, left_out = prepare_data(config, report)
@@ -90,96 +73,12 @@ def prepare(config, jobs, out):
     load_features(config.evaluate.features, feature_cache(out))
     return Prepared(
         steps_per_epoch=sizes["train"] // config.train.batch_size,
-        gpus=len(tf.config.list_physical_devices("GPU")),
+        gpus=gpus,
         device=device_name(tf),
         precisions=sorted(
             {settle(tf, config, RunFolder(j.folder).recorded()).train.precision for j in jobs}
         ),
     )
-
-
-def run_job(config, job, out, report, threads=None):
-    """Train one run, in this process, from where it stopped. `report` takes a `Report`.
-
-    `threads` is how many cores to use, by default all. A run that goes on uses as many as it began
-    with, on which its last bits depend, and its precision. Raises UserError.
-    """
-    tf = import_tensorflow()
-    folder = RunFolder(job.folder)
-    folder.create()
-    recorded = folder.recorded()
-    threads = recorded.get("threads") or threads or os.cpu_count()
-    settled = settle(tf, config, recorded)
-    device = set_up_device(tf, settled.train, threads)
-    from data import open_images
-    from train.loop import train_run
-
-    def report_progress(epoch, step, row):
-        report(Report(job, epoch, step, row))
-
-    with folder.locked(), told_when_memory_ends(tf):
-        folder.write_config(
-            config,
-            job.run,
-            job.seed,
-            device,
-            threads=threads,
-            precision=settled.train.precision,
-            jit_compile=settled.train.jit_compile,
-        )
-        trainer, evaluator = _open_run(settled, job.run, job.seed, out)
-        train_images = open_images(config.data, "train")
-        train_run(config, trainer, train_images, evaluator, folder, job.seed, report_progress)
-
-
-@contextlib.contextmanager
-def told_when_memory_ends(tf, advice="try smaller batches, or fewer --jobs"):
-    """Within, running out of memory raises UserError."""
-    try:
-        yield
-    except (tf.errors.ResourceExhaustedError, MemoryError) as error:
-        raise UserError(f"out of memory; {advice} ({first_line(error)})") from error
-
-
-def evaluate_run(path):
-    """Measure a run's newest checkpoint again: (recorded row, new row, per-image metrics).
-
-    The recorded row of an imported run, which was not trained on, has no metrics. Raises UserError
-    if the folder holds no run, or none with a checkpoint and the row of its epoch.
-    """
-    tf = import_tensorflow()
-    from train.checkpoints import Checkpoints
-
-    folder = RunFolder(Path(path).resolve())
-    config, run, seed = folder.read_config()
-    is_in_place = folder.path.parent.name == run  # out / experiment / run / seed
-    out = folder.path.parents[2] if is_in_place else folder.path
-    trainer, evaluator = _open_run(settle(tf, config, folder.recorded()), run, seed, out)
-    rows = {row["step"]: row for row in folder.evaluated_rows()}
-    if "imported" in folder.recorded():
-        rows.setdefault(0, {"epoch": 0})
-    step = Checkpoints(trainer, folder).restore(rows)
-    if step is None:
-        raise UserError(f"{path}: no checkpoint of an epoch with metrics")
-    recorded = rows[step]
-    epoch = recorded["epoch"]
-    row, per_image = evaluator.measure(epoch)
-    return recorded, row | {"protocol": evaluator.protocol(epoch)}, per_image
-
-
-def _open_run(config, run, seed, out):
-    """The trainer and the evaluator of a run."""
-    from data import check_size, open_images
-    from evaluate.evaluator import Evaluator
-    from evaluate.features import load_features
-    from train.step import Trainer
-
-    cache = feature_cache(out)
-    features = load_features(config.evaluate.features, cache)
-    trainer = Trainer(config, run, seed)
-    test_images = open_images(config.data, "test")
-    check_size(config, "test", len(test_images))
-    return trainer, Evaluator(config, trainer, test_images, features, cache)
 
 
 def prepare_apart(config, jobs, out):
@@ -211,37 +110,85 @@ def _prepare_and_answer(config, jobs, out, answers):
         answers.put(JobError(f"preparation:\n{traceback.format_exc()}"))
 
 
-def default_workers(gpus, jobs):
-    """As many runs at once as there are cores; on a GPU, one."""
-    return 1 if gpus else max(1, min(len(jobs), os.cpu_count()))
+def default_workers(settings, gpus, jobs):
+    """As many runs at once as there are GPUs, or else cores; one, if it is to have all of them.
+
+    `settings` is a `config.TrainConfig`.
+    """
+    if settings.distribution not in ("auto", "none"):
+        return 1
+    return max(1, min(len(jobs), gpus or cores()))
 
 
-def run_experiment(config, jobs, out, workers, report):
-    """Run the jobs, `workers` at a time, each in a process of its own with its share of the cores.
+class _Running(NamedTuple):
+    process: Any
+    gpus: list[str]
+    since: float
 
-    A job that raises UserError does not stop the others; returns the messages of those that did.
-    Raises JobError for a fault of the program or a process that was killed: the others are stopped
-    then, and go on from their last checkpoint next time.
+
+def run_experiment(config, jobs, out, workers, report, gpus=0):
+    """Run the jobs, `workers` at a time, each in a process of its own with its share of devices.
+
+    These are the cores, and so many `gpus`. A job that raises UserError does not stop the others;
+    returns the messages of those that did. Raises JobError for a fault of the program or a process
+    that was killed: the others are stopped then, and go on from their last checkpoint next time.
+    With multi_worker, raises UserError if the other processes cannot be reached.
     """
     workers = min(workers, len(jobs))
-    threads = max(1, os.cpu_count() // workers)
+    threads = max(1, cores() // workers)
     messages = processes.Queue()
-    waiting, running, failures = deque(jobs), {}, []
+    waiting, running, failures, connected = deque(jobs), {}, [], set()
+    free = deque(share_out(visible_gpus(gpus), workers))
+    cluster = cluster_of(config)
+
+    def handle(message):
+        connected.add(message.job) if isinstance(message, Connected) else report(message)
+
     try:
         while waiting or running:
-            while waiting and len(running) < workers:
-                job = waiting.popleft()
-                running[job] = processes.start(_work, config, job, out, messages, threads)
-            ended = [job for job, process in running.items() if not process.is_alive()]
-            failures += _handle_messages(messages, report)  # of those that ended, the last words
+            while waiting and free:
+                job, of_job = waiting.popleft(), free.popleft()
+                process = processes.start(_work, config, job, out, messages, threads, of_job)
+                running[job] = _Running(process, of_job, time.monotonic())
+            ended = [job for job in running if not running[job].process.is_alive()]
+            failures += _handle_messages(messages, handle)  # of those that ended, the last words
             for job in ended:
-                process = running.pop(job)
+                process, of_job, _ = running.pop(job)
+                free.append(of_job)
                 process.join()
+                if (
+                    process.exitcode > 128
+                ):  # asked to by a signal, here or where others train with it
+                    raise Stopped(process.exitcode - 128)
                 if process.exitcode:
                     raise JobError(f"{job} was killed (exit code {process.exitcode})")
+            if cluster is not ALONE:
+                _require_connection(config, cluster, running, connected)
     finally:
-        processes.end(running.values())
+        if cluster is not ALONE:
+            for job in running.keys() - connected:
+                running[job].process.kill()  # TensorFlow waits, and lets Python do nothing
+        processes.end([each.process for each in running.values()])
     return failures
+
+
+def _require_connection(config, cluster, running, connected):
+    """Raise UserError if a job has waited too long for the others that TF_CONFIG lists."""
+    seconds = config.train.connect_seconds
+    for job in running.keys() - connected:
+        if time.monotonic() > running[job].since + seconds:
+            silent = ", ".join(cluster.unreachable()) or "the others, which listen but do not agree"
+            raise UserError(
+                f"TF_CONFIG: no connection within {seconds} seconds (train.connect_seconds) to "
+                f"{silent}"
+            )
+
+
+def share_out(gpus, workers):
+    """For each of several runs at once, the GPUs that it has for itself, or the one it shares."""
+    if not gpus:
+        return [[] for _ in range(workers)]
+    return [gpus[index::workers] or [gpus[index % len(gpus)]] for index in range(workers)]
 
 
 def _handle_messages(messages, report):
@@ -262,8 +209,10 @@ def _handle_messages(messages, report):
     return failures
 
 
-def _work(config, job, out, messages, threads):
+def _work(config, job, out, messages, threads, gpus):
     """The main function of a job's process."""
+    if gpus:
+        use_gpus(gpus)
     try:
         run_job(config, job, out, messages.put, threads)
     except Stopped:
@@ -271,5 +220,15 @@ def _work(config, job, out, messages, threads):
         raise
     except (UserError, OSError) as error:
         messages.put(UserError(f"{job}: {in_one_line(error)}"))
+    except WorkerLostError as error:
+        messages.put(JobError(f"{job}: {error}"))
+        _leave(messages)
     except Exception:  # an exception of TensorFlow may not survive the way to the parent
         messages.put(JobError(f"{job}:\n{traceback.format_exc()}"))
+
+
+def _leave(messages):
+    """End this process without TensorFlow, which may wait for processes that are gone."""
+    messages.close()
+    messages.join_thread()
+    os._exit(0)

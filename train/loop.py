@@ -23,6 +23,8 @@ _SECONDS_A_MINUTE = 60
 def train_run(config, trainer, train_images, evaluator, folder, seed, report):
     """Train to the last epoch, from the newest checkpoint if there is one.
 
+    Of several processes (`trainer.workers`) each does this, and the chief alone writes to `folder`.
+
     After each epoch: a checkpoint, metrics and image sheets (every `evaluate.every` epochs and at
     the end), the same for TensorBoard, one row of metrics.jsonl. An epoch is done when it has its
     row. `report(epoch, step, row)` is called up to twice a second with the steps done in this
@@ -31,26 +33,28 @@ def train_run(config, trainer, train_images, evaluator, folder, seed, report):
     Raises UserError for data that cannot be read, a full disk or a loss that is not finite, and
     `train.signals.Stopped` after a checkpoint when the process is asked to end.
     """
+    workers = trainer.workers
     checkpoints = Checkpoints(trainer, folder, config.train.keep_checkpoints)
     try:
         checkpoints.restore()
     except UserError as error:
         raise UserError(f"{error}; --fresh starts over, after moving the run aside") from error
     progress = checkpoints.progress
-    board = TensorBoard(folder.tensorboard)
+    board = TensorBoard(folder.tensorboard) if workers.is_chief else None
     for epoch in range(max(1, int(progress.epoch)), config.train.epochs + 1):
         if epoch > progress.epoch:
             progress.assign(epoch, 0)
         trainer.set_epoch(epoch - 1)
         row = _train_epoch(config, trainer, train_images, checkpoints, seed, report)
-        if folder.has_row(epoch):
+        if workers.from_chief(workers.is_chief and folder.has_row(epoch)):
             continue
         row |= _evaluate_epoch(config, evaluator, epoch, folder, board)
-        row["protocol"] = evaluator.protocol(epoch)
-        if folder.is_best(row):
-            checkpoints.save_best(row["step"])
-        board.write_scalars(row)
-        folder.append(row)
+        if workers.is_chief:
+            row["protocol"] = evaluator.protocol(epoch)
+            if folder.is_best(row):
+                checkpoints.save_best(row["step"])
+            board.write_scalars(row)
+            folder.append(row)
         report(epoch, row["step"] // epoch, row)
 
 
@@ -61,7 +65,9 @@ def _train_epoch(config, trainer, train_images, checkpoints, seed, report):
     """
     progress = checkpoints.progress
     epoch, done = int(progress.epoch), int(progress.step)
-    batches = shuffled_batches(config, train_images, seed, epoch, start=done)
+    workers = trainer.workers
+    positions = workers.positions(config.train.batch_size)
+    batches = shuffled_batches(config, train_images, seed, epoch, done, positions)
     steps = done + len(batches)
     clock = _Clock(config.train.checkpoint_every, float(progress.seconds), done)
     losses, monitor = float(progress.encoder_loss), Monitor()
@@ -70,7 +76,13 @@ def _train_epoch(config, trainer, train_images, checkpoints, seed, report):
         """The sum of L_enc so far, in the order of the steps."""
         rows = _look(monitor, checkpoints.folder)
         clock.note_look(step)
+        clock.is_fast = workers.from_chief(clock.is_fast)
         return sum((row["encoder_loss"] for row in rows), losses)
+
+    def is_checkpoint_due(step):
+        """Whether to save now, and in `noted` whether a signal came: the same in all processes."""
+        noted.signal = max(workers.gather(noted.signal or 0)) or None
+        return bool(noted.signal) or workers.from_chief(clock.is_checkpoint_due(step))
 
     with deferred() as noted, contextlib.closing(iter(batches)) as remaining:
         step = done
@@ -78,11 +90,13 @@ def _train_epoch(config, trainer, train_images, checkpoints, seed, report):
             count = clock.steps_at_once(step, steps)
             statistics = trainer.train_steps(tf.stack([*itertools.islice(remaining, count)]))
             step += count
-            if monitor.add((epoch - 1) * steps + step, statistics):
+            if is_time_to_look := monitor.add((epoch - 1) * steps + step, statistics):
                 losses = look(step)
             if clock.is_report_due():
                 report(epoch, step, {"encoder_loss": float(statistics["encoder_loss"][-1])})
-            if noted.signal or step == steps or clock.is_checkpoint_due(step):
+            # Processes agree on it at looks: to do so after each step would take as long as a step.
+            is_time_to_agree = workers.count == 1 or is_time_to_look or clock.is_counted(step)
+            if step == steps or (is_time_to_agree and is_checkpoint_due(step)):
                 losses = look(step)
                 progress.assign(epoch, step, losses, clock.seconds())
                 checkpoints.save((epoch - 1) * steps + step)
@@ -133,9 +147,13 @@ class _Clock:
         self.reported = now
         return True
 
+    def is_counted(self, step):
+        """Whether it is a step to save after, where these are counted."""
+        return self.unit == "steps" and step % self.every == 0
+
     def is_checkpoint_due(self, step):
         if self.unit == "steps":
-            return step % self.every == 0
+            return self.is_counted(step)
         now = time.perf_counter()
         if now - self.saved < self.every * _SECONDS_A_MINUTE:
             return False
@@ -160,6 +178,8 @@ def _evaluate_epoch(config, evaluator, epoch, folder, board):
         return {}
     start = time.perf_counter()
     row, per_image = evaluator.measure(epoch)
+    if not evaluator.workers.is_chief:
+        return {}
     if not math.isfinite(row["fresh_encoder_loss"]):
         raise UserError(
             f"training diverged in epoch {epoch}: L_enc of fresh latents is "

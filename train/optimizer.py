@@ -9,11 +9,18 @@ class FusedAdam(keras.optimizers.Adam):
 
     Keras composes an update of about twenty operations, which add up in small networks.
     `rate_multipliers`, one for each variable that it is built with, multiply the learning rate.
+
+    On several replicas it takes gradients that are the same on all of them, and each updates its
+    own copy of the variables.
     """
 
     def __init__(self, rate_multipliers, **kwargs):
         super().__init__(**kwargs)
         self.rate_multipliers = rate_multipliers
+
+    def _backend_update_step(self, gradients, variables, learning_rate):
+        for gradient, variable in zip(gradients, variables, strict=True):
+            self.update_step(gradient, variable, learning_rate)
 
     def update_step(self, gradient, variable, learning_rate):
         index = self._get_variable_index(variable)

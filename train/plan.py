@@ -7,8 +7,9 @@ import time
 import numpy as np
 
 from config import UserError
-from train.device import device_name, import_tensorflow, peak_memory, set_up_device, settle
-from train.experiment import default_workers, feature_cache, list_jobs, told_when_memory_ends
+from train.device import cores, device_name, import_tensorflow, peak_memory, set_up_device, settle
+from train.experiment import default_workers, list_jobs
+from train.job import feature_cache, told_when_memory_ends
 
 _GIGA = 1e9
 _READING_SECONDS = 5.0
@@ -31,8 +32,8 @@ def make_plan(config, out, jobs=None, report=None):
     tf = import_tensorflow()
     gpus = len(tf.config.list_physical_devices("GPU"))
     everything = list_jobs(config, out)
-    workers = min(jobs or default_workers(gpus, everything), len(everything))
-    threads = max(1, os.cpu_count() // workers)
+    workers = min(jobs or default_workers(config.train, gpus, everything), len(everything))
+    threads = max(1, cores() // workers)
     settled = settle(tf, config)
     set_up_device(tf, settled.train, threads)
     plan = {
@@ -116,11 +117,12 @@ def _time_evaluation(config, plan, out):
     real = random.uniform(-1.0, 1.0, (batch_size, size, size, 3)).astype(np.float32)
     trainer = Trainer(config, config.experiment.runs[0])
     evaluator = Evaluator(config, trainer, ArrayImages(real))
-    latents, scale = trainer.sample_latents(batch_size), trainer.scale()
+    evaluator.features = features  # after it has done without those of the test images
+    latents = trainer.sample_latents(batch_size)
 
     def evaluate_batch():
-        fake, _ = evaluator.measure_batch(real, latents, scale)
-        return features(fake) if features else fake.numpy()
+        values = evaluator.measure_batch(real, latents)
+        return values["fake_features"].numpy() if features else values["is_finite"].numpy()
 
     images = plan["test_images"] // batch_size * batch_size
     width = evaluate_batch().shape[-1]

@@ -44,6 +44,8 @@ def _main(target, *arguments):
         target(*arguments)
     except Stopped as stopped:
         sys.exit(stopped.exit_code)
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it ends anyhow
 
 
 def _end_with_parent():

@@ -26,6 +26,8 @@ _MAY_CHANGE = (
     "train.epochs",
     "train.checkpoint_every",
     "train.keep_checkpoints",
+    "train.distribution",
+    "train.connect_seconds",
     "evaluate.",
     "data.cache_folder",
 )

@@ -267,7 +267,7 @@ def opened(path):
     """Yields the `TrainedRun` of a run folder. Raises UserError, also if memory ends within."""
     tf = import_tensorflow()
     from evaluate.trained.run import TrainedRun
-    from train.experiment import told_when_memory_ends
+    from train.job import told_when_memory_ends
 
     with told_when_memory_ends(tf, "try fewer images"):
         trained = TrainedRun(path)
