@@ -52,7 +52,7 @@ SMALLEST = {  # at 8x8 a step is traced in half the time
     "model.discriminator_channels": [4],
 }
 FORKSERVER = multiprocessing.get_context("forkserver")  # TensorFlow is imported once
-FORKSERVER.set_forkserver_preload(["tests.survival"])
+FORKSERVER.set_forkserver_preload(["tests.survival", "tests.distributed"])
 PROTOCOL = {"features": "digit-classifier features", "real_images": 9, "fake_images": 8}
 
 

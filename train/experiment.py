@@ -215,20 +215,18 @@ def _work(config, job, out, messages, threads, gpus):
         use_gpus(gpus)
     try:
         run_job(config, job, out, messages.put, threads)
+        return
     except Stopped:
         messages.cancel_join_thread()  # nobody may be there to listen
         raise
     except (UserError, OSError) as error:
-        messages.put(UserError(f"{job}: {in_one_line(error)}"))
+        message = UserError(f"{job}: {in_one_line(error)}")
     except WorkerLostError as error:
-        messages.put(JobError(f"{job}: {error}"))
-        _leave(messages)
+        message = JobError(f"{job}: {error}")
     except Exception:  # an exception of TensorFlow may not survive the way to the parent
-        messages.put(JobError(f"{job}:\n{traceback.format_exc()}"))
-
-
-def _leave(messages):
-    """End this process without TensorFlow, which may wait for processes that are gone."""
-    messages.close()
-    messages.join_thread()
-    os._exit(0)
+        message = JobError(f"{job}:\n{traceback.format_exc()}")
+    messages.put(message)
+    if config.train.distribution == "multi_worker":
+        messages.close()
+        messages.join_thread()
+        os._exit(0)  # at its end TensorFlow may wait for processes that are gone

@@ -110,7 +110,7 @@ def run_job(config, job, out, report, threads=None):
             workers.require_same("settings", [_shared(settled), job.run, job.seed])
             workers.require_same("numbers of images", sizes)
             trainer, evaluator = _open_run(settled, job.run, job.seed, out, images["test"])
-        workers.require_same("test images", evaluator.images_digest)
+        workers.require_same("test images or features", evaluator.protocol(epoch=1))
         train_run(config, trainer, images["train"], evaluator, folder, job.seed, report_progress)
 
 

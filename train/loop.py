@@ -13,7 +13,7 @@ from data import shuffled_batches
 from evaluate.sheets import save_sheet
 from train.checkpoints import Checkpoints
 from train.monitor import STEPS_PER_LOOK, Monitor, NotFiniteError
-from train.signals import deferred
+from train.signals import Stopped, deferred
 from train.tensorboard import TensorBoard
 
 REPORT_SECONDS = 0.5  # and the longest that a call of several steps takes
@@ -79,10 +79,9 @@ def _train_epoch(config, trainer, train_images, checkpoints, seed, report):
         clock.is_fast = workers.from_chief(clock.is_fast)
         return sum((row["encoder_loss"] for row in rows), losses)
 
-    def is_checkpoint_due(step):
-        """Whether to save now, and in `noted` whether a signal came: the same in all processes."""
-        noted.signal = max(workers.gather(noted.signal or 0)) or None
-        return bool(noted.signal) or workers.from_chief(clock.is_checkpoint_due(step))
+    def signal():
+        """The signal that one of the processes got, or 0: the same in all of them."""
+        return max(workers.gather(noted.signal or 0))
 
     with deferred() as noted, contextlib.closing(iter(batches)) as remaining:
         step = done
@@ -94,13 +93,17 @@ def _train_epoch(config, trainer, train_images, checkpoints, seed, report):
                 losses = look(step)
             if clock.is_report_due():
                 report(epoch, step, {"encoder_loss": float(statistics["encoder_loss"][-1])})
-            # Processes agree on it at looks: to do so after each step would take as long as a step.
-            is_time_to_agree = workers.count == 1 or is_time_to_look or clock.is_counted(step)
-            if step == steps or (is_time_to_agree and is_checkpoint_due(step)):
+            is_end = step == steps
+            if workers.count > 1 and not (is_time_to_look or is_end or clock.is_counted(step)):
+                continue  # to agree on what follows takes as long as a small step
+            stopped_by = signal()
+            is_due = workers.from_chief(clock.is_checkpoint_due(step))
+            if is_end or is_due or stopped_by:
                 losses = look(step)
                 progress.assign(epoch, step, losses, clock.seconds())
                 checkpoints.save((epoch - 1) * steps + step)
-                noted.raise_if_any()
+            if stopped_by := stopped_by or (is_end and signal()):
+                raise Stopped(stopped_by)
     noted.raise_if_any()
     row = {"epoch": epoch, "step": epoch * steps, "encoder_loss": losses / steps}
     row |= {"learning_rate": trainer.learning_rate, "seconds_train": clock.seconds()}

@@ -44,6 +44,8 @@ def make_plan(config, out, jobs=None, report=None):
         "precision": settled.train.precision,
         "missing": [],
     }
+    if config.train.distribution not in ("auto", "none"):
+        plan["missing"].append("the other devices of train.distribution; times are those of one")
     plan |= _read_data(config, plan["missing"], report)
     with told_when_memory_ends(tf):
         plan |= _time_training(settled)

@@ -1,0 +1,113 @@
+"""What the tests of distribution do in processes of their own."""
+
+import json
+import os
+import tempfile
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+import tensorflow as tf
+
+from config import Run
+from data import open_images
+from evaluate.evaluator import Evaluator
+from models.reference_weights import load_arrays, to_arrays
+from tests.test_evaluator import PixelFeatures
+from tests.test_golden import RECORDED, configure, real_images, with_prefix
+from train.distribution import open_strategy
+from train.job import Job, run_job
+from train.run_folder import RunFolder
+from train.step import Trainer
+
+# The recorded states; in their three steps no activation of these methods lies within a rounding
+# error of the kink of leaky ReLU, where gradients jump.
+METHODS = {
+    "normal_dls_d": "normal_dls_dg",
+    "normal_mse_dg": "normal_dls_dg",
+    "normal_mse_d": "normal_dls_dg",
+    "uniform_dls_dg": "uniform_mse_d",
+}
+LOSSES = ("encoder_loss", "discriminator_loss", "generator_loss", "r1_penalty")
+
+
+def open_replicas(distribution, count=1, tf_config=None):
+    """The strategy of a new process: with "mirrored", of so many logical CPUs."""
+    if tf_config:
+        os.environ["TF_CONFIG"] = json.dumps(tf_config)
+    if count > 1:
+        devices = [tf.config.LogicalDeviceConfiguration()] * count
+        cpu = tf.config.list_physical_devices("CPU")[0]
+        tf.config.set_logical_device_configuration(cpu, devices)
+    return open_strategy(distribution)
+
+
+def take_golden_steps(strategy):
+    """{method: (losses (3, 4), variance window, weights by name)} of the three recorded steps."""
+    tf.config.run_functions_eagerly(True)  # to trace them would take longer
+    results = {}
+    for recorded in dict.fromkeys(METHODS.values()):
+        arrays = dict(np.load(RECORDED / f"{recorded}.npz"))
+        with strategy.scope():
+            trainer = Trainer(configure(json.loads(str(arrays["config"]))), recorded)
+        load_arrays(trainer.networks, with_prefix(arrays, "weights/"))
+        trainer.variance_window.assign(arrays["variance_window"])
+        variables = [*trainer.optimizer.variables, trainer.variance_window]
+        for network in trainer.networks:
+            variables += network.variables
+        beginning = [variable.numpy() for variable in variables]
+        for method in (method for method, state in METHODS.items() if state == recorded):
+            for variable, value in zip(variables, beginning, strict=True):
+                variable.assign(value)
+            results[method] = _take_steps(trainer, method, arrays)
+    tf.config.run_functions_eagerly(False)
+    return results
+
+
+def _take_steps(trainer, method, arrays):
+    trainer.run = Run.parse(method)
+    trainer.generator_encoder_weight = float(trainer.run.encoder_loss_in_generator)
+    losses = []
+    for step in range(3):
+        images = trainer.workers.part(real_images(arrays, step))
+        statistics = trainer.train_step(images, arrays["latents"][step])
+        losses.append([float(statistics[name]) for name in LOSSES])
+    return np.array(losses), trainer.variance_window.numpy(), to_arrays(trainer.networks)
+
+
+def answer(answers, function, *arguments):
+    """The main function of a process: puts into a queue what `function` returns or raises."""
+    try:
+        result = function(*arguments)
+    except Exception as error:
+        result = f"{type(error).__name__}: {error}"
+    answers.put(result)
+    answers.close()
+    answers.join_thread()
+    os._exit(0)  # not to wait for processes that are gone
+
+
+def steps_of(*arguments):
+    return take_golden_steps(open_replicas(*arguments))
+
+
+def measure_on(config, strategy):
+    """(row, values of each image) of networks with fresh weights."""
+    with strategy.scope():
+        trainer = Trainer(config, "normal_dls_dg")
+    window = np.linspace(0.1, 1.0, config.latent.dim) + np.zeros((5, 1))
+    trainer.variance_window.assign(window.astype(np.float32))
+    images = open_images(config.data, "test")
+    return Evaluator(config, trainer, images, PixelFeatures(), tempfile.mkdtemp()).measure(1)
+
+
+def measured_by(config, *arguments):
+    return measure_on(config, open_replicas(*arguments))
+
+
+def train(config, folder, tf_config=None):
+    """Train a run; returns its rows."""
+    if tf_config:
+        os.environ["TF_CONFIG"] = json.dumps(tf_config)
+    run_job(config, Job("normal_dls_dg", 0, folder), folder / "out", lambda report: None)
+    return RunFolder(folder).rows()

@@ -1,0 +1,130 @@
+"""Several replicas and processes compute what one device does."""
+
+import contextlib
+import socket
+import time
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from config import Config
+from tests import distributed
+from tests.conftest import FORKSERVER, SMALLEST, TINY, eagerly, merge
+from tests.distributed import METHODS, measure_on, measured_by, steps_of, take_golden_steps, train
+from train.distribution import Workers
+from train.run_folder import RunFolder
+
+_LONGEST_WAIT = 300
+
+
+def start(function, *arguments):
+    """(process, queue) of a process that answers with what the function returns or raises."""
+    answers = FORKSERVER.Queue()
+    process = FORKSERVER.Process(
+        target=distributed.answer, args=(answers, function, *arguments), daemon=True
+    )
+    process.start()
+    return process, answers
+
+
+def answers_of(started):
+    """What processes answered; an AssertionError for an exception."""
+    answers = []
+    for process, queue in started:
+        answers.append(queue.get(timeout=_LONGEST_WAIT))
+        process.join()
+        assert not isinstance(answers[-1], str), answers[-1]
+    return answers
+
+
+def cluster(count):
+    """The TF_CONFIG of each of so many processes, with ports of this machine that are free."""
+    with contextlib.ExitStack() as opened:
+        servers = [
+            opened.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)
+        ]
+        workers = [f"127.0.0.1:{server.getsockname()[1]}" for server in servers]
+    task = {"type": "worker"}
+    return [{"cluster": {"worker": workers}, "task": task | {"index": i}} for i in range(count)]
+
+
+@pytest.fixture(scope="module")
+def golden():
+    return take_golden_steps(tf.distribute.get_strategy())
+
+
+@pytest.mark.parametrize("replicas", ["2 devices", "4 devices", "2 processes"])
+def test_golden_steps_end_as_on_one_device(golden, replicas):
+    count = int(replicas[0])
+    if "processes" in replicas:
+        started = [start(steps_of, "multi_worker", 1, of_one) for of_one in cluster(count)]
+    else:
+        started = [start(steps_of, "mirrored", count)]
+    for results in answers_of(started):
+        assert results.keys() == METHODS.keys()
+        for method, (losses, window, weights) in results.items():
+            expected_losses, expected_window, expected_weights = golden[method]
+            np.testing.assert_allclose(losses, expected_losses, rtol=1e-5)
+            assert difference(window, expected_window) < 1e-5
+            for name, expected in expected_weights.items():
+                np.testing.assert_allclose(weights[name], expected, rtol=0, atol=1e-5)
+                assert difference(weights[name], expected) < 1e-5, (method, name)
+
+
+def difference(value, expected):
+    """The norm of the difference, relative to that of `expected`."""
+    return np.linalg.norm(value - expected) / max(np.linalg.norm(expected), 1e-3)
+
+
+def test_evaluation_is_that_of_one_device():
+    """Also where batches cannot be shared out equally."""
+    changes = {"data.test_size": 11, "evaluate.batch_size": 5, "evaluate.bootstrap": 5}
+    config = Config.model_validate(merge(TINY, changes))
+    started = start(measured_by, config, "mirrored", 2)
+    with eagerly():
+        expected_row, expected = measure_on(config, tf.distribute.get_strategy())
+    ((row, per_image),) = answers_of([started])
+    assert row.keys() == expected_row.keys()
+    for name, values in expected.items():
+        assert len(per_image[name]) == 10
+        np.testing.assert_allclose(per_image[name], values, rtol=1e-4, atol=1e-5)
+    assert row["fid"] == pytest.approx(expected_row["fid"], rel=1e-4)
+    np.testing.assert_allclose(row["intervals"]["fid"], expected_row["intervals"]["fid"], rtol=1e-3)
+
+
+def test_a_training_that_loses_a_process_goes_on_with_one_as_if_nothing_had_happened(tmp_path):
+    changes = {"data.train_size": 120, "train.epochs": 1, "train.checkpoint_every": "2 steps"}
+    alone = Config.model_validate(merge(TINY, SMALLEST | changes))
+    several = Config.model_validate(
+        merge(TINY, SMALLEST | changes | {"train.distribution": "multi_worker"})
+    )
+    folder = RunFolder(tmp_path / "run")
+    chief, other = (start(train, several, folder.path, of_one) for of_one in cluster(2))
+    deadline = time.monotonic() + _LONGEST_WAIT
+    while max(folder.saved_steps(), default=0) < 4 and time.monotonic() < deadline:
+        assert chief[0].is_alive()
+        time.sleep(0.002)
+    other[0].kill()
+    killed = time.monotonic()
+    message = chief[1].get(timeout=_LONGEST_WAIT)
+    assert time.monotonic() - killed < 60
+    assert "WorkerLostError: 127.0.0.1:" in message
+    assert "ended or cannot be reached any more; start all processes again" in message
+    assert folder.rows() == []
+    assert max(folder.saved_steps()) < 30
+    (row,) = train(alone, folder.path)
+    (expected,) = train(alone, tmp_path / "uninterrupted")
+    assert row["step"] == expected["step"] == 30
+    for name, value in expected.items():
+        if isinstance(value, float) and not name.startswith(("seconds", "images_per_second")):
+            assert row[name] == pytest.approx(value, rel=1e-4), name
+
+
+def test_workers_of_one_process():
+    workers = Workers()
+    assert (workers.index, workers.count, workers.replicas, workers.is_chief) == (0, 1, 1, True)
+    assert workers.gather(3) == [3]
+    assert workers.from_chief({"a": [1]}) == {"a": [1]}
+    assert workers.positions(3).tolist() == [0, 1, 2]
+    workers.require_same("settings", 1)
