@@ -3,12 +3,14 @@
 import json
 import os
 import tempfile
+from signal import SIGKILL
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 import tensorflow as tf
 
+import train.loop as train_loop
 from config import Run
 from data import open_images
 from evaluate.evaluator import Evaluator
@@ -105,9 +107,21 @@ def measured_by(config, *arguments):
     return measure_on(config, open_replicas(*arguments))
 
 
-def train(config, folder, tf_config=None):
+def train(config, folder):
     """Train a run; returns its rows."""
-    if tf_config:
-        os.environ["TF_CONFIG"] = json.dumps(tf_config)
     run_job(config, Job("normal_dls_dg", 0, folder), folder / "out", lambda report: None)
     return RunFolder(folder).rows()
+
+
+def train_in_cluster(config, folder, tf_config, killed_after=None):
+    """Train a run as one of several processes, which is killed after such a step."""
+    os.environ["TF_CONFIG"] = json.dumps(tf_config)
+    original = train_loop._Clock.steps_at_once
+
+    def steps_at_once(self, step, steps):
+        if step == killed_after:
+            os.kill(os.getpid(), SIGKILL)
+        return original(self, step, steps)
+
+    train_loop._Clock.steps_at_once = steps_at_once
+    return train(config, folder)

@@ -287,3 +287,21 @@ def test_help_is_quick_and_needs_no_tensorflow():
     )
     for name in ("reproduce", "train", "figures"):
         assert name in result.stdout
+
+
+def test_a_job_array_shares_the_runs(command, config_file, tmp_path, monkeypatch):
+    trained = []
+
+    def run_experiment(config, jobs, *_):
+        trained.append([job.run for job in jobs])
+        return []
+
+    monkeypatch.setattr(main, "run_experiment", run_experiment)
+    array = ["reproduce", config_file(), "--out", tmp_path, "--run-count", 2, "--run-index"]
+    for index in (0, 1):
+        code, output, _ = command(*array, index)
+        assert code == 0
+        assert f"when all runs are done: python main.py figures {tmp_path}/tiny\n" in output
+    assert trained == [["normal_dls_dg"], ["uniform_mse_d"]]
+    wrong(*command(*array, 2)[::2], "--run-index: use 0 to 1 for --run-count 2")
+    wrong(*command(*array[:-1])[::2], "--run-index I and --run-count N belong together")
