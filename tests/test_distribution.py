@@ -59,20 +59,22 @@ def cluster(count):
 
 @pytest.fixture(scope="module")
 def golden():
-    return take_golden_steps(tf.distribute.get_strategy())
+    """(the processes that take the steps on several replicas, the results of one device)."""
+    started = {
+        "4 devices": [start(steps_of, "mirrored", 4)],
+        "2 devices": [start(steps_of, "mirrored", 2)],
+        "2 processes": [start(steps_of, "multi_worker", 1, of_one) for of_one in cluster(2)],
+    }
+    return started, take_golden_steps(tf.distribute.get_strategy())
 
 
-@pytest.mark.parametrize("replicas", ["2 devices", "4 devices", "2 processes"])
+@pytest.mark.parametrize("replicas", ["2 processes", "2 devices", "4 devices"])
 def test_golden_steps_end_as_on_one_device(golden, replicas):
-    count = int(replicas[0])
-    if "processes" in replicas:
-        started = [start(steps_of, "multi_worker", 1, of_one) for of_one in cluster(count)]
-    else:
-        started = [start(steps_of, "mirrored", count)]
-    for results in answers_of(started):
+    started, of_one_device = golden
+    for results in answers_of(started[replicas]):
         assert results.keys() == METHODS.keys()
         for method, (losses, window, weights) in results.items():
-            expected_losses, expected_window, expected_weights = golden[method]
+            expected_losses, expected_window, expected_weights = of_one_device[method]
             np.testing.assert_allclose(losses, expected_losses, rtol=1e-5)
             assert difference(window, expected_window) < 1e-5
             for name, expected in expected_weights.items():
