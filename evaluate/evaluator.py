@@ -53,6 +53,7 @@ class Evaluator:
                 features.protocol,
                 self.batches,
                 self.images_digest,
+                self.size,
                 workers.map(features.extract, self.batch_size),
                 workers,
             )

@@ -18,8 +18,8 @@ def images_digest(batches):
     return digest.hexdigest()[:16]
 
 
-def real_features(folder, protocol, batches, digest, extract, workers):
-    """Features (n, width) of all images in `batches`, from a file in `folder` if they are there.
+def real_features(folder, protocol, batches, digest, count, extract, workers):
+    """Features (count, width) of the images in `batches`, from a file in `folder` if it is there.
 
     The file is named by the digest of the images, the feature network and its resizing (of
     `protocol`): a change of any is a miss. A damaged file is made again, with a warning. Of several
@@ -31,7 +31,7 @@ def real_features(folder, protocol, batches, digest, extract, workers):
     for part in ("features_sha256", "resize"):
         key.update(protocol[part].encode())
     path = Path(folder) / f"real_{key.hexdigest()[:16]}.npy"
-    kept = _read(path) if workers.is_chief else None
+    kept = _read(path, count) if workers.is_chief else None
     if workers.from_chief(kept is not None):
         return kept
     computed = np.concatenate([extract(batch) for batch in batches])
@@ -42,14 +42,14 @@ def real_features(folder, protocol, batches, digest, extract, workers):
     return computed
 
 
-def _read(path):
+def _read(path, count):
     try:
         kept = np.load(path, allow_pickle=False)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, EOFError):
         kept = None
-    if kept is None or kept.ndim != 2 or not np.all(np.isfinite(kept)):
+    if kept is None or kept.ndim != 2 or len(kept) != count or not np.all(np.isfinite(kept)):
         warnings.warn(f"{path} is damaged; the features are computed again", stacklevel=3)
         return None
     return kept

@@ -27,8 +27,8 @@ from train.step import Trainer
 METHODS = {
     "normal_dls_d": "normal_dls_dg",
     "normal_mse_dg": "normal_dls_dg",
-    "normal_mse_d": "normal_dls_dg",
     "uniform_dls_dg": "uniform_mse_d",
+    "uniform_mse_d": "uniform_mse_d",
 }
 LOSSES = ("encoder_loss", "discriminator_loss", "generator_loss", "r1_penalty")
 
@@ -94,13 +94,17 @@ def steps_of(*arguments):
 
 
 def measure_on(config, strategy):
-    """(row, values of each image) of networks with fresh weights."""
+    """(row, values of each image) of networks with fresh weights, untraced."""
+    tf.config.run_functions_eagerly(True)
     with strategy.scope():
         trainer = Trainer(config, "normal_dls_dg")
     window = np.linspace(0.1, 1.0, config.latent.dim) + np.zeros((5, 1))
     trainer.variance_window.assign(window.astype(np.float32))
     images = open_images(config.data, "test")
-    return Evaluator(config, trainer, images, PixelFeatures(), tempfile.mkdtemp()).measure(1)
+    cache = tempfile.mkdtemp()
+    measured = Evaluator(config, trainer, images, PixelFeatures(), cache).measure(epoch=1)
+    tf.config.run_functions_eagerly(False)
+    return measured
 
 
 def measured_by(config, *arguments):

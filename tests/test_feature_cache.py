@@ -23,9 +23,9 @@ class CountingFeatures:
 
 
 def look_up(folder, features, batches):
-    digest = images_digest(batches)
-    workers = Workers()
-    return real_features(folder, features.protocol, batches, digest, features.extract, workers)
+    digest, count = images_digest(batches), len(batches.order)
+    extract = features.extract
+    return real_features(folder, features.protocol, batches, digest, count, extract, Workers())
 
 
 @pytest.fixture

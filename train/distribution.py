@@ -40,8 +40,10 @@ def open_strategy(distribution):
 def _kept_signal_handlers():
     """TensorFlow's coordination service takes SIGTERM for itself: afterwards it is ours again."""
     handler = signal.getsignal(signal.SIGTERM)
-    yield
-    signal.signal(signal.SIGTERM, handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, handler)
 
 
 class Workers:
@@ -99,20 +101,32 @@ class Workers:
     def map(self, function, size):
         """Spread a function of batches over all replicas.
 
-        `function` returns a tensor, or nested ones, with a value for each sample. What is returned
-        takes this process' parts of batches of `size`, and returns the values of whole batches.
+        `function` returns a float32 tensor, or nested ones, with a value for each sample. What is
+        returned takes this process' parts of batches of `size`, and returns the values of whole
+        batches.
         """
 
+        replicas = self.strategy.num_replicas_in_sync
+
+        def place(values):
+            """Those of this replica, among zeros for those of the others."""
+            whole = [replicas * values.shape[0], *values.shape[1:]]
+            first = _replica() * values.shape[0]
+            rows = [first, whole[0] - first - values.shape[0]]
+            padded = tf.pad(values, [rows] + [[0, 0]] * (len(whole) - 1))
+            return tf.ensure_shape(padded, whole)
+
         def of_replica(*parts):
-            return function(*map(self.part_of_replica, parts))
+            outputs = function(*map(self.part_of_replica, parts))
+            if replicas == 1:
+                return outputs
+            return sum_over_replicas(tf.nest.map_structure(place, outputs))
 
         @tf.function(autograph=False, reduce_retracing=True)
         def of_all(*parts):
             outputs = self.strategy.run(of_replica, parts)
-            if self.strategy.num_replicas_in_sync == 1:
-                return outputs
             return tf.nest.map_structure(
-                lambda values: self.strategy.gather(values, axis=0)[:size], outputs
+                lambda values: self.strategy.experimental_local_results(values)[0][:size], outputs
             )
 
         return of_all
@@ -142,7 +156,8 @@ class Workers:
         if others:
             raise UserError(
                 f"train.distribution: the {what} of process {', '.join(others)} of TF_CONFIG are "
-                "not those of the chief, number 0; all must be given the same config and images"
+                "not those of the chief, number 0; all must be given the same config, images and "
+                "feature network"
             )
 
     def copy_from_chief(self, variables):

@@ -63,7 +63,7 @@ def prepare(config, jobs, out):
     from train.display import progress
 
     gpus = len(tf.config.list_physical_devices("GPU"))
-    if config.train.distribution in ("mirrored", "multi_worker"):
+    if cluster is not ALONE:
         require_divisible(config, len(cluster.addresses) * max(1, gpus))
 
     with progress("looking at the data") as report:

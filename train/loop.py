@@ -17,6 +17,7 @@ from train.signals import Stopped, deferred
 from train.tensorboard import TensorBoard
 
 REPORT_SECONDS = 0.5  # and the longest that a call of several steps takes
+_SLOW_STEP_SECONDS = 1.0
 _SECONDS_A_MINUTE = 60
 
 
@@ -56,6 +57,7 @@ def train_run(config, trainer, train_images, evaluator, folder, seed, report):
             board.write_scalars(row)
             folder.append(row)
         report(epoch, row["step"] // epoch, row)
+    workers.from_chief(None)  # the others end when it has measured the last epoch
 
 
 def _train_epoch(config, trainer, train_images, checkpoints, seed, report):
@@ -74,9 +76,9 @@ def _train_epoch(config, trainer, train_images, checkpoints, seed, report):
 
     def look(step):
         """The sum of L_enc so far, in the order of the steps."""
-        rows = _look(monitor, checkpoints.folder)
+        rows = _look(monitor, checkpoints.folder, workers.is_chief)
         clock.note_look(step)
-        clock.is_fast = workers.from_chief(clock.is_fast)
+        clock.is_fast, clock.is_slow = workers.from_chief([clock.is_fast, clock.is_slow])
         return sum((row["encoder_loss"] for row in rows), losses)
 
     def signal():
@@ -94,7 +96,8 @@ def _train_epoch(config, trainer, train_images, checkpoints, seed, report):
             if clock.is_report_due():
                 report(epoch, step, {"encoder_loss": float(statistics["encoder_loss"][-1])})
             is_end = step == steps
-            if workers.count > 1 and not (is_time_to_look or is_end or clock.is_counted(step)):
+            is_told = is_time_to_look or is_end or clock.is_counted(step)
+            if workers.count > 1 and not (clock.is_slow or is_told):
                 continue  # to agree on what follows takes as long as a small step
             stopped_by = signal()
             is_due = workers.from_chief(clock.is_checkpoint_due(step))
@@ -121,7 +124,7 @@ class _Clock:
         self.start = self.reported = self.saved = self.looked = time.perf_counter()
         self.before = seconds_before
         self.step_looked = steps_before
-        self.is_fast = False
+        self.is_fast, self.is_slow = False, True
         count, self.unit = checkpoint_every.split()
         self.every = int(count)
 
@@ -131,6 +134,7 @@ class _Clock:
         if step > self.step_looked:
             seconds_per_step = (now - self.looked) / (step - self.step_looked)
             self.is_fast = seconds_per_step * STEPS_PER_LOOK < REPORT_SECONDS
+            self.is_slow = seconds_per_step > _SLOW_STEP_SECONDS
         self.looked, self.step_looked = now, step
 
     def steps_at_once(self, step, steps):
@@ -164,10 +168,12 @@ class _Clock:
         return True
 
 
-def _look(monitor, folder):
+def _look(monitor, folder, is_chief):
     try:
         return monitor.look()
     except NotFiniteError as error:
+        if not is_chief:
+            raise UserError(f"training diverged: {error}") from error
         path = folder.write_divergence(error)
         raise UserError(
             f"training diverged: {error}; try a smaller train.learning_rate. The last steps are in "
