@@ -93,14 +93,14 @@ def reproduce(
     if cluster is not ALONE and jobs not in (None, 1):
         raise UserError(f"--jobs: multi_worker trains one run at a time. Received: {jobs}")
     if cluster.is_chief:
-        folders = [RunFolder(job.folder) for job in everything]
-        for folder in folders:
+        for folder in (RunFolder(job.folder) for job in everything):
             if fresh:
                 move_aside(folder)
             folder.check_config(settings)
     to_do = everything
     if cluster is ALONE:  # of several processes, all must go through the same runs
-        to_do = [job for job in everything if epochs_done(job) < settings.train.epochs]
+        epochs = settings.train.epochs
+        to_do = [job for job in everything if RunFolder(job.folder).epochs_done() < epochs]
     failures = []
     print(
         f"{settings.experiment.name}: {len(to_do)} of {len(everything)} runs to train", flush=True
@@ -228,10 +228,6 @@ def share(jobs, index, count):
     if index >= count:
         raise UserError(f"--run-index: use 0 to {count - 1} for --run-count {count}")
     return jobs[index::count]
-
-
-def epochs_done(job):
-    return RunFolder(job.folder).epochs_done()
 
 
 def move_aside(folder):

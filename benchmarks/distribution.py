@@ -61,7 +61,7 @@ class Arrangement:
     def __init__(self, settings, shares):
         self.orders, self.seconds = [], []
         self.processes = []
-        for share, tf_config in zip(shares, cluster(len(shares)), strict=True):
+        for share, tf_config in zip(shares, tf_configs(len(shares)), strict=True):
             self.orders.append(processes.Queue())
             self.seconds.append(processes.Queue())
             arguments = (settings, share, tf_config, self.orders[-1], self.seconds[-1])
@@ -84,7 +84,7 @@ class Arrangement:
             process.join()
 
 
-def cluster(count):
+def tf_configs(count):
     """The TF_CONFIG of each of so many processes of this machine; None for one."""
     if count == 1:
         return [None]

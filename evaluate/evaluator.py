@@ -160,6 +160,6 @@ class Evaluator:
             "real_psnr": psnr(real, real_again),
             "real_ssim": ssim(real, real_again),
             "fresh_encoder_loss": encoder_loss(latents, recovered, scale),
-            "is_finite": tf.cast(are_finite, tf.float32),  # bools cannot be gathered
+            "is_finite": tf.cast(are_finite, tf.float32),  # to be summed as the rest is
         }
         return values | ({"fake_features": self.features.extract(fake)} if self.features else {})

@@ -1,13 +1,12 @@
 """Several replicas and processes compute what one device does."""
 
-import contextlib
-import socket
 import time
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from benchmarks.distribution import tf_configs
 from config import Config
 from tests import distributed
 from tests.conftest import FORKSERVER, SMALLEST, TINY, eagerly, merge
@@ -47,24 +46,13 @@ def answers_of(started):
     return answers
 
 
-def cluster(count):
-    """The TF_CONFIG of each of so many processes, with ports of this machine that are free."""
-    with contextlib.ExitStack() as opened:
-        servers = [
-            opened.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)
-        ]
-        workers = [f"127.0.0.1:{server.getsockname()[1]}" for server in servers]
-    task = {"type": "worker"}
-    return [{"cluster": {"worker": workers}, "task": task | {"index": i}} for i in range(count)]
-
-
 @pytest.fixture(scope="module")
 def golden():
     """(the processes that take the steps on several replicas, the results of one device)."""
     started = {
         "4 devices": [start(steps_of, "mirrored", 4)],
         "2 devices": [start(steps_of, "mirrored", 2)],
-        "2 processes": [start(steps_of, "multi_worker", 1, of_one) for of_one in cluster(2)],
+        "2 processes": [start(steps_of, "multi_worker", 1, of_one) for of_one in tf_configs(2)],
     }
     return started, take_golden_steps(tf.distribute.get_strategy())
 
@@ -92,7 +80,7 @@ def test_evaluation_is_that_of_one_device():
     """Also where batches cannot be shared out equally."""
     changes = {"data.test_size": 11, "evaluate.batch_size": 5, "evaluate.bootstrap": 5}
     config = Config.model_validate(merge(TINY, changes))
-    started = [start(measured_by, config, "multi_worker", 1, of_one) for of_one in cluster(2)]
+    started = [start(measured_by, config, "multi_worker", 1, of_one) for of_one in tf_configs(2)]
     started.append(start(measured_by, config, "mirrored", 2))
     expected_row, expected = measure_on(config, tf.distribute.get_strategy())
     of_chief, of_other, of_devices = answers_of(started)
@@ -116,7 +104,7 @@ def test_a_training_that_loses_a_process_goes_on_with_one_as_if_nothing_had_happ
         merge(TINY, SMALLEST | changes | {"train.distribution": "multi_worker"})
     )
     folder = RunFolder(tmp_path / "run")
-    of_chief, of_other = cluster(2)
+    of_chief, of_other = tf_configs(2)
     _, answers = start(train_in_cluster, several, folder.path, of_chief)
     other, _ = start(train_in_cluster, several, folder.path, of_other, 5)
     other.join(_LONGEST_WAIT)
@@ -128,7 +116,7 @@ def test_a_training_that_loses_a_process_goes_on_with_one_as_if_nothing_had_happ
     assert folder.rows() == []
     assert max(folder.saved_steps()) == 4
     uninterrupted = tmp_path / "uninterrupted"
-    started = [start(train_in_cluster, several, uninterrupted, of_one) for of_one in cluster(2)]
+    started = [start(train_in_cluster, several, uninterrupted, of_one) for of_one in tf_configs(2)]
     with eagerly():
         (row,) = train(alone, folder.path)
     (expected,), _ = answers_of(started)

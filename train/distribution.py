@@ -105,7 +105,6 @@ class Workers:
         returned takes this process' parts of batches of `size`, and returns the values of whole
         batches.
         """
-
         replicas = self.strategy.num_replicas_in_sync
 
         def place(values):
