@@ -1,10 +1,11 @@
-"""What is lost when a training is spread over processes.
+"""How much speed a training gains or loses when it is spread over processes.
 
     python -m benchmarks.distribution [CONFIG] [--set KEY=VALUE]... [--rounds 9]
 
-Images a second of training steps with the same batch, of one process with one core, of one process
-with all cores of this machine, and of as many processes with one core each (multi_worker, on the
-loopback interface): in turn, so that all meet the same machine. Images are random.
+It measures the images a second of training steps with the same batch: with one process on one core,
+with one process on all cores of this machine, and with one process for each core (multi_worker, on
+the loopback interface). The three take their steps in turn, so that a busy machine slows all of
+them. They train the config's first run on random images.
 """
 
 import argparse
@@ -13,79 +14,80 @@ import json
 import os
 import socket
 import statistics
-import time
+from collections.abc import Sequence
+from multiprocessing.queues import Queue
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import config
-from train import processes
-from train.device import import_tensorflow, set_up_device, settle
+from benchmarks.runs import first_run, vary_run
+from config import Config, load, resolve_run
+from train.runtime import processes
+from train.runtime.startup import import_tensorflow
 
+VARIANTS = {
+    "alone": {"train.distribution": "none"},
+    "together": {"train.distribution": "multi_worker"},
+}
 _WAIT_SECONDS = 600
 
 
-def work(settings, cores, tf_config, orders, seconds):
-    """A process that uses these cores: takes a step, and answers how long it took, for each order.
+def take_steps_on(
+    cores: Sequence[int],
+    tf_config: dict[str, Any] | None,
+    config: Config,
+    run: str,
+    orders: Queue,
+    seconds: Queue,
+) -> None:
+    """The main function of a process: `benchmarks.measurements.distribution.take_steps`.
 
-    None for an order ends it.
+    The process uses only these cores, and finds the others by `tf_config`, see `tf_configs`.
     """
     os.sched_setaffinity(0, cores)
-    os.environ["TF_CONFIG"] = json.dumps(tf_config)
-    tf = import_tensorflow()
-    settings = settle(tf, settings)
-    set_up_device(tf, settings.train, len(cores))
-    from train.distribution import open_strategy
-    from train.step import Trainer
-    from train.timing import random_batches
+    if tf_config:
+        os.environ["TF_CONFIG"] = json.dumps(tf_config)
+    import_tensorflow()
+    from benchmarks.measurements.distribution import take_steps
 
-    with open_strategy("multi_worker" if tf_config else "none").scope():
-        trainer = Trainer(settings, settings.experiment.runs[0])
-    positions = trainer.workers.positions(settings.train.batch_size)
-    images = tf.gather(random_batches(settings), positions, axis=1)
-
-    def step():
-        start = time.perf_counter()
-        trainer.train_steps(images)["encoder_loss"].numpy()
-        return time.perf_counter() - start
-
-    step()  # which also traces it
-    while True:
-        seconds.put(step())
-        if orders.get() is None:
-            return
+    take_steps(config, run, orders, seconds)
 
 
 class Arrangement:
-    """Processes that train together, each with some of the cores."""
+    """Processes that train together, each on its own cores."""
 
-    def __init__(self, settings, shares):
-        self.orders, self.seconds = [], []
-        self.processes = []
-        for share, tf_config in zip(shares, tf_configs(len(shares)), strict=True):
+    def __init__(self, config: Config, cores_of_each: Sequence[Sequence[int]]) -> None:
+        run = "together" if len(cores_of_each) > 1 else "alone"
+        self.orders, self.seconds, self.processes = [], [], []
+        for cores, tf_config in zip(cores_of_each, tf_configs(len(cores_of_each)), strict=True):
             self.orders.append(processes.Queue())
             self.seconds.append(processes.Queue())
-            arguments = (settings, share, tf_config, self.orders[-1], self.seconds[-1])
-            self.processes.append(processes.start(work, *arguments))
+            queues = (self.orders[-1], self.seconds[-1])
+            self.processes.append(
+                processes.start(take_steps_on, cores, tf_config, config, run, *queues)
+            )
         self.wait()
 
-    def wait(self):
-        """Seconds of the step that they take: of the slowest process."""
-        return max(of_one.get(timeout=_WAIT_SECONDS) for of_one in self.seconds)
+    def wait(self) -> float:
+        """Wait for the end of the current step; returns the seconds of the slowest process."""
+        return max(answers.get(timeout=_WAIT_SECONDS) for answers in self.seconds)
 
-    def step(self):
-        for order in self.orders:
-            order.put("step")
+    def step(self) -> float:
+        """Take one step; returns its seconds."""
+        for orders in self.orders:
+            orders.put("step")
         return self.wait()
 
-    def end(self):
-        for order in self.orders:
-            order.put(None)
+    def end(self) -> None:
+        """End the processes."""
+        for orders in self.orders:
+            orders.put(None)
         for process in self.processes:
             process.join()
 
 
-def tf_configs(count):
-    """The TF_CONFIG of each of so many processes of this machine; None for one."""
+def tf_configs(count: int) -> list[dict[str, Any] | None]:
+    """The TF_CONFIG of each of `count` processes on this machine; None for a single process."""
     if count == 1:
         return [None]
     with contextlib.ExitStack() as opened:
@@ -97,35 +99,45 @@ def tf_configs(count):
     ]
 
 
-def main():
+def measure_seconds(
+    config: Config, arrangements: dict[str, list[list[int]]], rounds: int
+) -> dict[str, float]:
+    """{name: median seconds of a step} of each arrangement, given as the cores of each process."""
+    opened = {name: Arrangement(config, cores) for name, cores in arrangements.items()}
+    seconds: dict[str, list[float]] = {name: [] for name in opened}
+    for _ in range(rounds):
+        for name, arrangement in opened.items():
+            seconds[name].append(arrangement.step())
+    for arrangement in opened.values():
+        arrangement.end()
+    return {name: statistics.median(taken) for name, taken in seconds.items()}
+
+
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("config", nargs="?", default="configs/faces64.yaml")
     parser.add_argument("--set", dest="overrides", action="append", default=[])
     parser.add_argument("--rounds", type=int, default=9)
     arguments = parser.parse_args()
-    settings = config.load(arguments.config, arguments.overrides)
+    config = load(arguments.config, arguments.overrides)
+    config = vary_run(config, first_run(config), VARIANTS)
+    batch_size = resolve_run(config, "alone").train.batch_size
     cores = sorted(os.sched_getaffinity(0))
-    if len(cores) < 2 or settings.train.batch_size % len(cores):
-        parser.error(f"takes 2 cores or more, and a batch to share out. Received: {len(cores)}")
+    if len(cores) < 2 or batch_size % len(cores):
+        parser.error(
+            "takes 2 cores or more, and a train.batch_size that is a multiple of their number. "
+            f"Received: {len(cores)} cores, batches of {batch_size}"
+        )
     arrangements = {
         "1 process of 1 core": [cores[:1]],
         f"1 process of {len(cores)} cores": [cores],
         f"{len(cores)} processes of 1 core": [[core] for core in cores],
     }
-    opened = {name: Arrangement(settings, shares) for name, shares in arrangements.items()}
-    seconds = {name: [] for name in opened}
-    for _ in range(arguments.rounds):
-        for name, arrangement in opened.items():
-            seconds[name].append(arrangement.step())
-    for arrangement in opened.values():
-        arrangement.end()
-    rates = {
-        name: settings.train.batch_size / statistics.median(of_one)
-        for name, of_one in seconds.items()
-    }
+    seconds = measure_seconds(config, arrangements, arguments.rounds)
+    rates = {name: batch_size / median for name, median in seconds.items()}
     one_core, one_process, several = rates.values()
     for name, rate in rates.items():
-        print(f"{name}: {rate:.3g} images/s, {rate / one_core:.0%} of those of one core")
+        print(f"{name}: {rate:.3g} images/s, {rate / one_core:.0%} of the rate of one core")
     print(f"efficiency of several processes against one: {several / one_process:.0%}")
 
 

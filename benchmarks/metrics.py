@@ -2,7 +2,7 @@
 
     python -m benchmarks.metrics [--samples 10000] [--width 2048]
 
-Each part runs in a process of its own, so that its peak memory is its own.
+Each metric runs in a process of its own, so that its peak memory is its own.
 """
 
 import argparse
@@ -10,20 +10,24 @@ import multiprocessing
 import resource
 import sys
 import time
+from collections.abc import Iterator
 
 import numpy as np
 import scipy.linalg
 
-from evaluate.frechet import frechet_distance
-from evaluate.precision_recall import precision_recall
+from evaluate.metrics.frechet import frechet_distance
+from evaluate.metrics.precision_recall import precision_recall
+
+_RSS_UNIT = 1 if sys.platform == "darwin" else 1024  # bytes
 
 
-def make_features(samples, width):
+def make_features(samples: int, width: int) -> Iterator[np.ndarray]:
+    """Real and fake features (samples, width), both standard normal."""
     random = np.random.default_rng(0)
     return (random.standard_normal((samples, width), dtype=np.float32) for _ in range(2))
 
 
-def frechet_with_matrix_root(real, fake):
+def frechet_with_matrix_root(real: np.ndarray, fake: np.ndarray) -> float:
     """The textbook way: `scipy.linalg.sqrtm` of the product of the covariances."""
     a, b = np.cov(real, rowvar=False, ddof=0), np.cov(fake, rowvar=False, ddof=0)
     root = np.real(scipy.linalg.sqrtm(a @ b))
@@ -31,24 +35,25 @@ def frechet_with_matrix_root(real, fake):
     return between_means + np.trace(a) + np.trace(b) - 2.0 * np.trace(root)
 
 
-_RSS_UNIT = 1 if sys.platform == "darwin" else 1024  # bytes
-PARTS = {
+METRICS = {
     "Fréchet distance": frechet_distance,
     "Fréchet distance with scipy.linalg.sqrtm": frechet_with_matrix_root,
     "precision and recall, k = 3": precision_recall,
 }
 
 
-def measure(name, samples, width):
-    """(result, seconds, peak memory of the process in GB)."""
+def measure(
+    name: str, samples: int, width: int
+) -> tuple[float | tuple[float, float], float, float]:
+    """(result of the metric, seconds, peak memory of this process in GB)."""
     real, fake = make_features(samples, width)
     start = time.perf_counter()
-    result = PARTS[name](real, fake)
+    result = METRICS[name](real, fake)
     seconds = time.perf_counter() - start
     return result, seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _RSS_UNIT / 1e9
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--samples", type=int, default=10_000)
     parser.add_argument("--width", type=int, default=2048)
@@ -56,7 +61,7 @@ def main():
     print(f"{arguments.samples} x {arguments.width} features, {multiprocessing.cpu_count()} cores")
     seconds = {}
     context = multiprocessing.get_context("spawn")
-    for name in PARTS:
+    for name in METRICS:
         with context.Pool(1) as pool:
             task = (name, arguments.samples, arguments.width)
             result, seconds[name], memory = pool.apply(measure, task)

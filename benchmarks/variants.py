@@ -2,64 +2,98 @@
 
     python -m benchmarks.variants [CONFIG] [--set KEY=VALUE]... [--seeds 3] [--out results]
 
-Trains the first run of the config (DLS, DG on digits) in float32 at every seed, again with
-bfloat16, and again with R1 in every 16th step, and compares the means over the seeds. What is
-trained already is not trained again.
+It trains the config's first run (DLS, DG on digits) at every seed in float32, again in bfloat16,
+and again with R1 in every 16th step, and compares the means over the seeds. The three are the runs
+of one experiment, results/<name>_variants: it trains only what is not complete.
 """
 
 import argparse
+import os
 from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 
-import config
-from train.display import Display
-from train.experiment import default_workers, list_jobs, prepare_apart, run_experiment
-from train.run_folder import RunFolder
+from benchmarks.runs import first_run, vary_run
+from config import Config, load
+from evaluate.measuring import Measuring
+from evaluate.metrics.table import summarise
+from train.experiment.display import Display
+from train.experiment.jobs import Job, list_jobs, shared_distribution
+from train.experiment.launch import default_jobs_at_once, run_jobs
+from train.experiment.preparation import prepare_apart
+from train.runtime.cluster import read_cluster
 
 VARIANTS = {
-    "float32": {"precision": "float32"},
-    "mixed_bfloat16": {"precision": "mixed_bfloat16"},
-    "r1_interval 16": {"precision": "float32", "r1_interval": 16},
+    "float32": {"train.precision": "float32"},
+    "mixed_bfloat16": {"train.precision": "mixed_bfloat16"},
+    "r1_interval 16": {"train.precision": "float32", "train.r1_interval": 16},
 }
 CURVES = ("encoder_loss", "latent_entropy")
 _FIRST_EPOCH = 3  # before it, the curves are steep
 
+Curves = dict[str, np.ndarray]
 
-def train(settings, out):
-    """Train what is not complete; returns {curve: (seeds, epochs)}."""
-    jobs = list_jobs(settings, out)
-    folders = [RunFolder(job.folder) for job in jobs]
-    for folder in folders:
-        folder.check_config(settings)
-    epochs = settings.train.epochs
-    to_do = [job for job in jobs if RunFolder(job.folder).epochs_done() < epochs]
+
+def build_experiment(config: Config, seeds: int) -> Config:
+    """The experiment whose runs are the variants of the config's first run."""
+    config = vary_run(config, first_run(config), VARIANTS)
+    changes = {"name": f"{config.experiment.name}_variants", "seeds": list(range(seeds))}
+    experiment = config.experiment.model_copy(update=changes)
+    evaluate = config.evaluate.model_copy(update={"features": "none", "every": 1})
+    return config.model_copy(update={"experiment": experiment, "evaluate": evaluate})
+
+
+def train_all(config: Config, out: Path) -> list[Job]:
+    """Train the jobs that are not complete; returns all jobs of the experiment."""
+    jobs = list_jobs(config, out)
+    cluster, measuring = read_cluster(shared_distribution(jobs)), Measuring(out)
+    for job in jobs:
+        job.check_folder()
+    to_do = [job for job in jobs if job.epochs_left()]
     if to_do:
-        prepared = prepare_apart(settings, jobs, out)
-        workers = default_workers(settings.train, prepared.gpus, to_do)
-        with Display(settings, to_do, prepared.steps_per_epoch) as display:
-            failures = run_experiment(settings, to_do, out, workers, display.update, prepared.gpus)
+        prepared = prepare_apart(to_do, cluster, measuring)
+        count = default_jobs_at_once(to_do, prepared.gpus)
+        with Display(to_do, prepared.steps_per_epoch, summarise) as display:
+            failures = run_jobs(to_do, cluster, measuring, display.update, count, prepared.gpus)
         if failures:
             raise SystemExit("; ".join(failures))
-    rows = [folder.rows()[:epochs] for folder in folders]
-    return {name: np.array([[row[name] for row in of_seed] for of_seed in rows]) for name in CURVES}
+    return jobs
 
 
-def vary(settings, name, changes, seeds):
-    """The config of a variant."""
-    experiment = {
-        "name": f"{settings.experiment.name}_{name.replace(' ', '_')}",
-        "seeds": list(range(seeds)),
-        "runs": settings.experiment.runs[:1],
-    }
-    values = settings.model_dump()
-    values["experiment"] = experiment
-    values["train"] |= changes
-    values["evaluate"] |= {"features": "none", "every": 1}
-    return config.validate(values, name)
+def read_curves(config: Config, jobs: list[Job]) -> dict[str, Curves]:
+    """{label: {metric: (seeds, epochs)}} of the trained runs."""
+    curves = {}
+    for name, run in config.experiment.runs.items():
+        rows = [job.folder.rows()[: job.config.train.epochs] for job in jobs if job.run == name]
+        curves[run.label] = {
+            metric: np.array([[row[metric] for row in seed_rows] for seed_rows in rows])
+            for metric in CURVES
+        }
+    return curves
 
 
-def main():
+def print_table(curves: dict[str, Curves]) -> None:
+    """Print the ends of the curves, and how far their means are from those in float32."""
+    at_most = f"at most, from epoch {_FIRST_EPOCH} on"
+    print(f"| | L_enc at the end | from float32's | {at_most} | entropy at the end | {at_most} |")
+    print("|---|---|---|---|---|---|")
+    for label, variant in curves.items():
+        loss, entropy = (variant[metric] for metric in CURVES)
+        differences = {
+            metric: variant[metric].mean(axis=0) / curves["float32"][metric].mean(axis=0) - 1
+            for metric in CURVES
+        }
+        largest = {name: max(d[_FIRST_EPOCH - 1 :], key=abs) for name, d in differences.items()}
+        print(
+            f"| {label} | {loss[:, -1].mean():.3f} ± {loss[:, -1].std(ddof=1):.3f} "
+            f"| {differences['encoder_loss'][-1]:+.1%} | {largest['encoder_loss']:+.1%} "
+            f"| {entropy[:, -1].mean():.2f} | {largest['latent_entropy']:+.1%} |"
+        )
+
+
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("config", nargs="?", default="configs/quick.yaml")
     parser.add_argument("--set", dest="overrides", action="append", default=[])
@@ -68,28 +102,8 @@ def main():
     arguments = parser.parse_args()
     if arguments.seeds < 2:
         parser.error("--seeds: use 2 or more, for their deviation")
-    settings = config.load(arguments.config, arguments.overrides)
-    curves = {
-        name: train(vary(settings, name, changes, arguments.seeds), arguments.out)
-        for name, changes in VARIANTS.items()
-    }
-    at_most = f"at most, from epoch {_FIRST_EPOCH} on"
-    print(f"| | L_enc at the end | from float32's | {at_most} | entropy at the end | {at_most} |")
-    print("|---|---|---|---|---|---|")
-    for name, of_variant in curves.items():
-        loss, entropy = (of_variant[curve] for curve in CURVES)
-        ratios = {
-            curve: of_variant[curve].mean(axis=0) / curves["float32"][curve].mean(axis=0) - 1
-            for curve in CURVES
-        }
-        largest = {
-            curve: max(of_curve[_FIRST_EPOCH - 1 :], key=abs) for curve, of_curve in ratios.items()
-        }
-        print(
-            f"| {name} | {loss[:, -1].mean():.3f} ± {loss[:, -1].std(ddof=1):.3f} "
-            f"| {ratios['encoder_loss'][-1]:+.1%} | {largest['encoder_loss']:+.1%} "
-            f"| {entropy[:, -1].mean():.2f} | {largest['latent_entropy']:+.1%} |"
-        )
+    config = build_experiment(load(arguments.config, arguments.overrides), arguments.seeds)
+    print_table(read_curves(config, train_all(config, arguments.out)))
 
 
 if __name__ == "__main__":

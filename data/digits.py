@@ -1,7 +1,8 @@
-"""The embedded digits. See `DigitImages`."""
+"""Scikit-learn's embedded handwritten digits. See `DigitImages`."""
 
 import numpy as np
 import tensorflow as tf
+from sklearn.datasets import load_digits
 
 from data.images import to_network_range
 from data.stored import ArrayImages
@@ -13,12 +14,10 @@ _ORDER_SEED = 0
 class DigitImages(ArrayImages):
     """Scikit-learn's 1,797 handwritten digits, 8x8 grey, in a fixed shuffled order.
 
-    `pixels` is float32 (n, resolution, resolution, 3) in [-1, 1], `labels` (n,) 0 ... 9.
+    `pixels` is float32 (n, resolution, resolution, 3) in [-1, 1]; `labels` is (n,), 0 to 9.
     """
 
-    def __init__(self, resolution):
-        from sklearn.datasets import load_digits  # slow to import, and needed for digits only
-
+    def __init__(self, resolution: int) -> None:
         digits = load_digits()
         order = np.random.RandomState(_ORDER_SEED).permutation(len(digits.images))
         grey = digits.images[order][..., None] * (255.0 / 16.0)  # the digits have 17 grey levels
@@ -26,6 +25,6 @@ class DigitImages(ArrayImages):
         super().__init__(to_network_range(colour.numpy()))
         self.labels = digits.target[order]
 
-    def keep(self, indices):
-        """Keep these images only."""
+    def keep(self, indices: np.ndarray | slice) -> None:
+        """Drop all images but those at `indices`."""
         self.pixels, self.labels = self.pixels[indices], self.labels[indices]

@@ -1,11 +1,11 @@
-"""From the bytes of an image file to what the networks take. See `decode` and `resize`.
+"""Decode image files and resize them for the networks. See `decode` and `resize`.
 
 Every file becomes RGB with 8 bits a channel:
 
-- JPEG and PNG, grey or in colour: by TensorFlow, as the authors' code decodes; grey is repeated.
-- All else by Pillow. Palettes are looked up, CMYK is converted, alpha is laid over white, 16-bit
-  grey keeps its upper 8 bits (and no transparency), and a photo with an EXIF orientation is turned
-  upright.
+- TensorFlow decodes JPEG and PNG, grey or in colour, as in the authors' code; grey is repeated.
+- Pillow decodes everything else. It looks palettes up, converts CMYK, lays alpha over white, keeps
+  the upper 8 bits of 16-bit grey (without its transparency) and turns a photo with an EXIF
+  orientation upright.
 """
 
 import io
@@ -16,26 +16,26 @@ from PIL import Image, ImageOps
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
-MAX_BYTES = 2**29  # of a file: a zip may promise terabytes
-_READ_AS_IT_IS = ("JPEG", "MPO", "PNG")  # MPO: a JPEG with further pictures behind it
+MAX_BYTES = 2**29  # of a file: a zip file may claim to hold terabytes
+_TENSORFLOW_FORMATS = ("JPEG", "MPO", "PNG")  # MPO: a JPEG with further pictures behind it
 _ORIENTATION = 0x0112
 
 
 class BadImageError(Exception):
-    """The bytes are no image, or cannot be read; the message is the reason, without the name."""
+    """The bytes are no image or cannot be read. The message is the reason, without the name."""
 
 
-def require_size(count):
-    """Raise BadImageError for a file of so many bytes that it would fill the memory."""
-    if count > MAX_BYTES:
+def require_size(size: int) -> None:
+    """Raise BadImageError for more bytes than `MAX_BYTES`, which might fill the memory."""
+    if size > MAX_BYTES:
         raise BadImageError(f"larger than {MAX_BYTES >> 20} MiB")
 
 
-def to_decodable(content):
+def to_decodable(content: bytes) -> tuple[bytes, tuple[int, int]]:
     """(bytes that TensorFlow decodes as documented above, (height, width)).
 
-    The bytes of a plain JPEG or PNG come back as they are; of all else, the pixels as a BMP.
-    Raises BadImageError.
+    A plain JPEG or PNG is returned unchanged. Pillow decodes any other image, and its pixels are
+    returned as a BMP. Raises BadImageError.
     """
     if not content:
         raise BadImageError("empty file")
@@ -56,16 +56,16 @@ def to_decodable(content):
         raise BadImageError(f"truncated or damaged: {error}") from error
 
 
-def _is_plain(image):
+def _is_plain(image: Image.Image) -> bool:
     return (
-        image.format in _READ_AS_IT_IS
+        image.format in _TENSORFLOW_FORMATS
         and image.mode in ("RGB", "L")
         and "transparency" not in image.info
         and ("exif" not in image.info or image.getexif().get(_ORIENTATION, 1) == 1)
     )
 
 
-def _to_rgb(image):
+def _to_rgb(image: Image.Image) -> Image.Image:
     image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I"):  # 16-bit grey
         image = Image.fromarray(np.uint8(np.asarray(image) >> 8))
@@ -75,16 +75,19 @@ def _to_rgb(image):
     return image.convert("RGB")
 
 
-def decode(decodable):
-    """The pixels of what `to_decodable` returned: uint8 (height, width, 3), in a graph or not."""
+def decode(decodable: bytes | tf.Tensor) -> tf.Tensor:
+    """The pixels of what `to_decodable` returned: uint8 (height, width, 3). Works in a graph."""
     return tf.io.decode_image(decodable, channels=3, expand_animations=False)
 
 
-def resize(image, resolution, crop="none", antialias=False):
-    """Resize bilinearly: float32 (resolution, resolution, 3), 0 ... 255, in a graph or not.
+def resize(
+    image: tf.Tensor | np.ndarray, resolution: int, crop: str = "none", antialias: bool = False
+) -> tf.Tensor:
+    """Resize an image (height, width, 3) bilinearly: float32 (resolution, resolution, 3), 0 to 255.
 
-    As the authors' code does by default: the whole frame, without antialiasing. `crop` "center"
-    takes the largest central square first; with `antialias` every pixel of the image counts.
+    By default the whole frame, without antialiasing, as in the authors' code. `crop` "center" first
+    cuts out the largest central square; with `antialias` every pixel of the image counts. Works in
+    a graph.
     """
     if crop == "center":
         shape = tf.shape(image)[:2]
@@ -94,15 +97,15 @@ def resize(image, resolution, crop="none", antialias=False):
     size = (resolution, resolution)
     if antialias:
         return tf.image.resize(image, size, antialias=True)
-    # The operation behind tf.image.resize; what that adds takes as long again as small images do.
+    # tf.image.resize calls this operation; its other work takes as long again for a small image.
     return tf.raw_ops.ResizeBilinear(images=image[None], size=size, half_pixel_centers=True)[0]
 
 
-def to_network_range(pixels):
-    """Map 0 ... 255 to -1 ... 1: float32."""
+def to_network_range(pixels: tf.Tensor | np.ndarray) -> tf.Tensor | np.ndarray:
+    """Map pixels of any shape from [0, 255] to [-1, 1]: float32."""
     return pixels / np.float32(127.5) - np.float32(1)
 
 
-def to_uint8(images):
-    """The way back: clip to [-1, 1] and round to uint8 0 ... 255."""
+def to_uint8(images: np.ndarray) -> np.ndarray:
+    """Map images of any shape from [-1, 1], clipped, back to uint8 0 to 255, rounded."""
     return np.uint8(np.rint((np.clip(images, -1.0, 1.0) + 1.0) * 127.5))

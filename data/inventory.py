@@ -1,9 +1,10 @@
-"""What is known of every image of a source after one look at all of them. See `take_inventory`."""
+"""What one look at every image of a source finds out. See `take_inventory`."""
 
 import hashlib
 import json
 import os
 import warnings
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -13,12 +14,12 @@ import tensorflow as tf
 
 from config import UserError, reason
 from data.images import BadImageError, decode, to_decodable
-from data.sources import full_name, printable
-from evaluate.files import write_whole
+from data.sources.base import Source, full_name, printable
+from data.storage import write_whole
 
-_VERSION = 1  # of the file, and of what counts as a bad image
+_VERSION = 1  # of the inventory file, and of the rules for bad images
 _DIGEST_SIZE = 16
-_AT_ONCE = 256
+_IMAGES_PER_ROUND = 256  # on_progress is called after each round
 
 
 class Inventory(NamedTuple):
@@ -26,32 +27,37 @@ class Inventory(NamedTuple):
 
     digests: np.ndarray  # (n, 16) uint8, of the file's bytes; zeros where they cannot be read
     sizes: np.ndarray  # (n, 2) int32, height and width; zeros for a bad image
-    plain: np.ndarray  # (n,) bool: TensorFlow decodes the bytes as they are
-    problems: dict[int, str]  # the reason by the index of each bad image
+    plain: np.ndarray  # (n,) bool: TensorFlow can decode the bytes unchanged
+    problems: dict[int, str]  # index of each bad image: the reason
 
     @property
-    def good(self):
-        """(n,) bool."""
+    def good(self) -> np.ndarray:
+        """Which images are not bad: (n,) bool."""
         good = np.ones(len(self.digests), dtype=bool)
         good[list(self.problems)] = False
         return good
 
 
-def take_inventory(source, folder, report=None):
-    """The inventory of a source: read from `folder` or, the first time, made by `scan` and kept.
+def take_inventory(
+    source: Source, folder: str, on_progress: Callable[[int, int], None] | None = None
+) -> Inventory:
+    """Load the inventory of a source from `folder`; the first time, call `scan` to make it.
 
-    It is made again when the files' names, sizes or times have changed, or one could not be read.
+    `scan` makes a new one when the names, sizes or times of files have changed, and when an image
+    could not be read the last time.
     """
-    path = _path(source, folder)
-    return _read(path, len(source.names)) or scan(source, folder, report)
+    kept = _load(_inventory_path(source, folder), len(source.names))
+    return kept or scan(source, folder, on_progress)
 
 
-def scan(source, folder, report=None):
-    """Read and decode every image once, on all cores; keep the inventory in `folder`.
+def scan(
+    source: Source, folder: str, on_progress: Callable[[int, int], None] | None = None
+) -> Inventory:
+    """Read and decode every image once, on all cores, and keep the inventory in `folder`.
 
-    `report(done, total)` is called on the way.
+    Calls `on_progress(done, total)` on the way.
     """
-    path = _path(source, folder)  # of the files as they are before they are read
+    path = _inventory_path(source, folder)  # named before reading, in case a file changes meanwhile
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -64,18 +70,18 @@ def scan(source, folder, report=None):
         problems={},
     )
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for start in range(0, count, _AT_ONCE):
-            indices = range(start, min(start + _AT_ONCE, count))
-            list(pool.map(lambda index: _look_at(source, index, inventory), indices))
-            if report:
-                report(indices.stop, count)
+        for start in range(0, count, _IMAGES_PER_ROUND):
+            indices = range(start, min(start + _IMAGES_PER_ROUND, count))
+            list(pool.map(lambda index: _examine(source, index, inventory), indices))
+            if on_progress:
+                on_progress(indices.stop, count)
     if all(inventory.digests[index].any() for index in inventory.problems):
-        _write(path, inventory)  # what could not even be read may be readable the next time
+        _save(path, inventory)  # a file that could not be read may be readable the next time
     return inventory
 
 
-def require_good(source, inventory, indices):
-    """Raise UserError, naming the first, if any of these images is bad."""
+def require_good(source: Source, inventory: Inventory, indices: np.ndarray) -> None:
+    """Raise a UserError that names the first bad image among `indices`, (n,), if there is one."""
     bad = sorted(set(inventory.problems).intersection(indices.tolist()))
     if bad:
         others = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
@@ -85,7 +91,8 @@ def require_good(source, inventory, indices):
         )
 
 
-def _look_at(source, index, inventory):
+def _examine(source: Source, index: int, inventory: Inventory) -> None:
+    """Read and decode one image, and enter what was found in the inventory."""
     try:
         content = source.read(index)
         digest = hashlib.blake2b(content, digest_size=_DIGEST_SIZE).digest()
@@ -96,26 +103,27 @@ def _look_at(source, index, inventory):
         inventory.plain[index] = decodable is content
     except BadImageError as error:
         inventory.problems[index] = printable(str(error))
-    except tf.errors.ResourceExhaustedError:  # that says nothing about the image
+    except tf.errors.ResourceExhaustedError:  # says nothing about the image
         raise
     except tf.errors.OpError:
         inventory.problems[index] = "truncated or damaged"
 
 
-def _path(source, folder):
+def _inventory_path(source: Source, folder: str) -> Path:
     key = json.dumps([_VERSION, source.listing()]).encode()
     name = hashlib.blake2b(key, digest_size=8).hexdigest()
     return Path(os.path.expanduser(folder)) / f"inventory_{name}.npz"
 
 
-def _write(path, inventory):
+def _save(path: Path, inventory: Inventory) -> None:
     indices = sorted(inventory.problems)
     reasons = np.array([inventory.problems[index] for index in indices], dtype=np.str_)
     arrays = inventory._asdict() | {"problems": np.array(indices, np.int64), "reasons": reasons}
     write_whole(path, lambda unfinished: np.savez(unfinished, **arrays))
 
 
-def _read(path, count):
+def _load(path: Path, count: int) -> Inventory | None:
+    """The inventory of `count` images in a file; None if the file is absent or damaged."""
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = dict(file)
@@ -123,7 +131,7 @@ def _read(path, count):
         problems = dict(zip(arrays.pop("problems").tolist(), reasons, strict=True))
         inventory = Inventory(**arrays, problems=problems)
         if len(inventory.digests) != count:
-            raise ValueError("of other images")
+            raise ValueError("the inventory of other images")
     except OSError:
         return None
     except Exception:  # numpy and zipfile raise many classes for a damaged file

@@ -1,138 +1,171 @@
-"""Images of one split: encoded in files, or as an array in memory or on disk.
-
-All have `len`, `read(indices)` -> float32 (n, resolution, resolution, 3) in [-1, 1], `to_batches`
-for `data.batches.Batches`, and `check(indices)`, which raises UserError for the first image that
-cannot be read.
-"""
+"""The images of one split: encoded in files, or as an array in memory or on disk. See `Images`."""
 
 import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn, Protocol
 
 import numpy as np
 import tensorflow as tf
 
 from config import UserError, reason
+from config.sections import DataConfig
 from data.images import BadImageError, decode, resize, to_decodable, to_network_range
-from data.sources import full_name
+from data.inventory import Inventory
+from data.sources.base import Source, full_name
 
-_READ_AT_ONCE = 32  # images: less calls of Python from TensorFlow
+_FILES_PER_CALL = 32  # TensorFlow's calls of Python are slow: each one reads several files
+
+
+class Images(Protocol):
+    """The images of one split in a fixed order; the classes of this module are such."""
+
+    def __len__(self) -> int:
+        """The number of images."""
+
+    def read(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Some images: float32 (n, resolution, resolution, 3) in [-1, 1]."""
+
+    def to_batches(
+        self, order: np.ndarray, batch_size: int, parallel_reads: int
+    ) -> tf.data.Dataset:
+        """The images of `order`, (n,), in float32 batches; the last may be smaller."""
+
+    def check(self, indices: Sequence[int] | np.ndarray) -> None:
+        """Raise a UserError that names the first of these images that cannot be read."""
 
 
 class EncodedImages:
-    """Images of a source, decoded and resized whenever they are read; `settings` is config.data."""
+    """Images of a source, decoded and resized whenever they are read.
 
-    def __init__(self, settings, source, inventory, indices):
-        self.settings = settings
+    `indices`, (n,), says which images of the source; `left_out` is the number of its bad images.
+    """
+
+    def __init__(
+        self, data_config: DataConfig, source: Source, inventory: Inventory, indices: np.ndarray
+    ) -> None:
+        self.data_config = data_config
         self.source = source
         self.plain = inventory.plain[indices]
         self.digests = inventory.digests[indices]
         self.indices = indices
         self.left_out = len(inventory.problems)  # none of them is among `indices`
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.indices)
 
     @property
-    def names(self):
+    def names(self) -> list[str]:
         return [self.source.names[index] for index in self.indices]
 
-    def read(self, indices):
-        return next(iter(self.to_batches(indices, len(indices), workers=1))).numpy()
+    def read(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
+        batches = self.to_batches(np.asarray(indices), len(indices), parallel_reads=1)
+        return next(iter(batches)).numpy()
 
-    def to_batches(self, order, batch_size, workers):
-        """A dataset of float32 batches in this order, read and decoded by `workers` at once."""
-        indices = tf.data.Dataset.from_tensor_slices(order).batch(_READ_AT_ONCE)
-        contents = indices.map(self._read_contents, workers, deterministic=True).unbatch()
-        images = contents.map(self._to_image, 2 * workers, deterministic=True)
+    def to_batches(
+        self, order: np.ndarray, batch_size: int, parallel_reads: int
+    ) -> tf.data.Dataset:
+        """As `Images.to_batches`; `parallel_reads` groups of files are read at the same time."""
+        indices = tf.data.Dataset.from_tensor_slices(order).batch(_FILES_PER_CALL)
+        contents = indices.map(self._read_contents, parallel_reads, deterministic=True).unbatch()
+        images = contents.map(self._to_image, 2 * parallel_reads, deterministic=True)
         return images.batch(batch_size).map(to_network_range)
 
-    def check(self, indices):
+    def check(self, indices: Sequence[int] | np.ndarray) -> None:
         for index in indices:
             try:
                 decode(to_decodable(self._content(index))[0])
             except BadImageError as error:
-                self._fail(index, error)
+                self._refuse(index, error)
             except tf.errors.OpError:
-                self._fail(index, "truncated or damaged")
+                self._refuse(index, "truncated or damaged")
 
-    def _fail(self, index, problem):
+    def _refuse(self, index: int, problem: str | BadImageError) -> NoReturn:
         raise UserError(f"{full_name(self.source, self.indices[index])}: {problem}")
 
-    def _content(self, index):
+    def _content(self, index: int) -> bytes:
         return self.source.read(self.indices[index])
 
-    def _read_contents(self, indices):
-        def read(indices):
+    def _read_contents(self, indices: tf.Tensor) -> tf.Tensor:
+        """The decodable bytes of these images: strings (n,)."""
+
+        def read(indices: np.ndarray) -> np.ndarray:
             return np.array([self._read_decodable(index) for index in indices], dtype=object)
 
         return tf.ensure_shape(tf.numpy_function(read, [indices], tf.string), [None])
 
-    def _read_decodable(self, index):
+    def _read_decodable(self, index: int) -> bytes:
         content = self._content(index)
         return content if self.plain[index] else to_decodable(content)[0]
 
-    def _to_image(self, content):
-        settings = self.settings
-        size = settings.resolution
-        image = resize(decode(content), size, settings.crop, settings.antialias)
+    def _to_image(self, content: tf.Tensor) -> tf.Tensor:
+        size = self.data_config.resolution
+        image = resize(decode(content), size, self.data_config.crop, self.data_config.antialias)
         return tf.ensure_shape(image, (size, size, 3))
 
 
-class ArrayImages:
-    """Images in memory: `pixels` is float32 (n, resolution, resolution, 3) in [-1, 1]."""
+class _DecodedImages:
+    """What images that need no decoding share; subclasses define `__len__` and `read`."""
 
-    def __init__(self, pixels):
-        self.pixels = pixels
-
-    def __len__(self):
-        return len(self.pixels)
-
-    def read(self, indices):
-        return self.pixels[indices]
-
-    def to_batches(self, order, batch_size, workers):
-        """A dataset of float32 batches in this order; `workers` batches are read at once."""
+    def to_batches(
+        self, order: np.ndarray, batch_size: int, parallel_reads: int
+    ) -> tf.data.Dataset:
+        """As `Images.to_batches`; `parallel_reads` batches are read at the same time."""
         shape = (None, *self.read(order[:1]).shape[1:])
 
-        def read(indices):
+        def read(indices: tf.Tensor) -> tf.Tensor:
             return tf.ensure_shape(tf.numpy_function(self.read, [indices], tf.float32), shape)
 
         indices = tf.data.Dataset.from_tensor_slices(order).batch(batch_size)
-        return indices.map(read, workers, deterministic=True)
+        return indices.map(read, parallel_reads, deterministic=True)
 
-    def check(self, indices):
-        """Nothing can be wrong with them."""
+    def check(self, indices: Sequence[int] | np.ndarray) -> None:
+        """Images in memory can always be read."""
+
+
+class ArrayImages(_DecodedImages):
+    """Images in memory: `pixels` is float32 (n, resolution, resolution, 3) in [-1, 1]."""
+
+    def __init__(self, pixels: np.ndarray) -> None:
+        self.pixels = pixels
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def read(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
+        return self.pixels[indices]
 
 
 class MemoryImages(ArrayImages):
     """Images in memory: `pixels` is uint8 (n, resolution, resolution, 3)."""
 
-    def read(self, indices):
+    def read(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
         return to_network_range(self.pixels[indices])
 
 
-class DiskImages(ArrayImages):
-    """Images in a .npy file: uint8 (n, resolution, resolution, 3).
+class DiskImages(_DecodedImages):
+    """Images in a .npy file: uint8 `shape`, (n, resolution, resolution, 3), from byte `offset` on.
 
-    Read where they lie rather than mapped into memory, where they would count as the process's own.
+    The file is read and not mapped into memory, where it would count as memory of the process.
     """
 
-    def __init__(self, path, offset, shape):
+    def __init__(self, path: Path, offset: int, shape: tuple[int, int, int, int]) -> None:
         self.path = path
         self.file = os.open(path, os.O_RDONLY)
         self.offset = offset
         self.shape = shape
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self.shape[0]
 
-    def read(self, indices):
+    def read(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
         rows = np.empty((len(indices), *self.shape[1:]), np.uint8)
         for row, index in zip(rows, indices, strict=True):
             if os.preadv(self.file, [row], self.offset + int(index) * row.nbytes) != row.nbytes:
                 raise UserError(f"{self.path}: truncated while in use")
         return to_network_range(rows)
 
-    def check(self, indices):
+    def check(self, indices: Sequence[int] | np.ndarray) -> None:
         for index in indices:
             try:
                 self.read([index])

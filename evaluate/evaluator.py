@@ -1,49 +1,60 @@
 """What is measured and drawn after an epoch. See `Evaluator`."""
 
+import math
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
-from data import ordered_batches
-from evaluate.bootstrap import interval
-from evaluate.feature_cache import images_digest, real_features
-from evaluate.frechet import frechet_distance
-from evaluate.precision_recall import NEIGHBOURS, NeighbourMetrics, neighbour_metrics
-from evaluate.reconstruction import Inverter, psnr, ssim
+from config import Config, UserError
+from data.loading import ordered_batches
+from data.stored import Images
+from evaluate.features.cache import images_digest, real_features
+from evaluate.features.networks import FeatureNetwork
+from evaluate.inverter import Inverter
+from evaluate.metrics.bootstrap import interval
+from evaluate.metrics.frechet import frechet_distance
+from evaluate.metrics.image_quality import psnr, ssim
+from evaluate.metrics.precision_recall import NEIGHBOURS, neighbour_metrics
+from evaluate.metrics.table import FROM_FEATURES, METRICS
 from evaluate.sheets import COLUMNS, NOISY_COPIES, draw_sheets
 from models.latent import differential_entropy, informative_elements, sample_prior
 from train.losses import encoder_loss
+from train.model import Model
+from train.runtime.distribution import Processes
 
 # Training draws its latents from seeds below 2**31, evaluation from those above: changing how often
 # one evaluates does not change the training.
 _EVALUATION_SEED = 2**31
 _NOISE_SEED = 2**32 - 1
-_BOUNDS = {
-    "fid": (0.0, np.inf),
-    "precision": (0.0, 1.0),
-    "recall": (0.0, 1.0),
-    "density": (0.0, np.inf),
-    "coverage": (0.0, 1.0),
-}
-_FROM_FEATURES = ("fid", *NeighbourMetrics._fields)
 
 
 class Evaluator:
-    """Measures a `train.step.Trainer` on the test split, always with the same images.
+    """Measures a `train.model.Model` on the test split, always with the same images.
 
-    All replicas of the trainer take part; several processes measure together.
-    `features` is a `FeatureNetwork`, or None to go without what needs one; the features of the test
+    All replicas of `processes` take part; several processes measure together. `features` is a
+    `FeatureNetwork`, or None to leave out the metrics that need one; the features of the test
     images are kept in `cache_folder`.
     """
 
-    def __init__(self, config, trainer, test_images, features=None, cache_folder=None):
-        self.trainer = trainer
+    def __init__(
+        self,
+        config: Config,
+        model: Model,
+        processes: Processes,
+        test_images: Images,
+        features: FeatureNetwork | None = None,
+        cache_folder: Path | None = None,
+    ) -> None:
+        self.model = model
         self.features = features
-        self.inverter = Inverter(trainer.networks)
-        self.workers = workers = trainer.workers
+        self.inverter = Inverter(model.networks)
+        self.processes = processes
         self.batch_size = config.evaluate.batch_size
-        positions = workers.positions(self.batch_size)
+        positions = processes.positions(self.batch_size)
         self.batches = ordered_batches(config, test_images, positions)
-        self.measure_batch = workers.map(self._measure_batch, self.batch_size)
+        self.measure_batch = processes.map(self._measure_batch, self.batch_size)
         self.size = len(self.batches) * self.batch_size
         self.replicates = config.evaluate.bootstrap
         self.images_digest = images_digest(ordered_batches(config, test_images))
@@ -54,16 +65,17 @@ class Evaluator:
                 self.batches,
                 self.images_digest,
                 self.size,
-                workers.map(features.extract, self.batch_size),
-                workers,
+                processes.map(features.extract, self.batch_size),
+                processes,
             )
         pairs = min(COLUMNS * COLUMNS // 2, len(test_images))
         self.sheet_images = test_images.read(np.arange(pairs))
-        self.sheet_latents = self._sample(COLUMNS * COLUMNS, _EVALUATION_SEED)
-        self.sheet_noise = sample_prior((NOISY_COPIES, config.latent.dim), "normal", _NOISE_SEED)
+        self.sheet_latents = model.sample_latents(COLUMNS * COLUMNS, _EVALUATION_SEED)
+        noise_shape = (NOISY_COPIES, model.networks.latent_dim)
+        self.sheet_noise = sample_prior(noise_shape, "normal", _NOISE_SEED)
 
-    def protocol(self, epoch):
-        """How the numbers of an epoch are made; it stands in every row of metrics.jsonl."""
+    def protocol(self, epoch: int) -> dict[str, Any]:
+        """How the numbers of an epoch are made; every row of metrics.jsonl holds it."""
         protocol = self.features.protocol if self.features else {"features": "none"}
         return protocol | {
             "frechet_ddof": 0,
@@ -76,80 +88,86 @@ class Evaluator:
             "bootstrap": self.replicates,
         }
 
-    def measure(self, epoch):
+    def measure(self, epoch: int) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """(row, per_image): the metrics after `epoch` (from 1), and those that each image has.
 
-        `row` maps names to numbers, and "intervals" to 95 % intervals [low, high] by name. What
-        needs features is None without them. The paper's L_enc is not here: it is the mean over
-        training steps; "fresh_encoder_loss" is that of the latents drawn here.
+        `row` maps names to numbers, and "intervals" to 95 % intervals [low, high] by name. Without
+        features the metrics that need them are None. The paper's L_enc is not here: it is the mean
+        over training steps; "fresh_encoder_loss" is L_enc of the latents drawn here.
 
-        Of several processes, all have to call it, and the chief alone gets an answer.
+        All processes have to call this, and the chief alone gets an answer, the others empty ones.
+        Raises UserError if L_enc of the fresh latents is not finite.
         """
-        latents = self._sample(self.size, _EVALUATION_SEED + epoch)  # fresh ones in every epoch
-        values = []
-        for index, real in enumerate(self.batches):
-            start = index * self.batch_size
-            batch_latents = self.workers.part(latents[start : start + self.batch_size])
-            values.append(self.measure_batch(real, batch_latents))
-        if not self.workers.is_chief:
+        per_image = self._measure_images(epoch)
+        if not self.processes.is_chief:
             return {}, {}
-        per_image = {name: np.concatenate([v[name] for v in values]) for name in values[0]}
         fake_features = per_image.pop("fake_features", None)
         are_finite = np.all(per_image.pop("is_finite"))
-        scale = self.trainer.scale()
         row = {
-            "latent_entropy": float(differential_entropy(scale, self.trainer.run.prior)),
-            "informative_elements": int(informative_elements(self.trainer.variance())),
+            "latent_entropy": float(differential_entropy(self.model.scale(), self.model.prior)),
+            "informative_elements": int(informative_elements(self.model.variance())),
         }
-        row |= dict.fromkeys(_FROM_FEATURES) | {"intervals": {}}
+        row |= dict.fromkeys(FROM_FEATURES) | {"intervals": {}}
         if fake_features is not None and are_finite:
             self._compare_features(fake_features, row, per_image)
-        for name, of_images in per_image.items():
-            row[name] = float(np.mean(of_images))
+        for name, values in per_image.items():
+            row[name] = float(np.mean(values))
             if self.replicates:
-                bounds = _BOUNDS.get(name, (-np.inf, np.inf))
                 row["intervals"][name] = interval(
-                    np.mean, [of_images], row[name], self.replicates, bounds
+                    np.mean, [values], row[name], self.replicates, METRICS[name].bounds
                 )
+        if not math.isfinite(row["fresh_encoder_loss"]):
+            raise UserError(
+                f"training diverged in epoch {epoch}: L_enc of fresh latents is "
+                f"{row['fresh_encoder_loss']}; try a smaller train.learning_rate"
+            )
         return row, per_image
 
-    def scale(self):
-        """s (d_z,) of this moment, as an array."""
-        return self.trainer.scale().numpy()
+    def scale(self) -> np.ndarray:
+        """s (d_z,) of this moment."""
+        return self.model.scale().numpy()
 
-    def sheets(self):
-        """The image sheets of this moment: a dict of names to uint8 images."""
-        trainer = self.trainer
+    def sheets(self) -> dict[str, np.ndarray]:
+        """The image sheets of this moment: uint8 images (height, width, 3) by name."""
         return draw_sheets(
             self.inverter,
-            trainer.scale(),
-            trainer.run.prior,
+            self.model.scale(),
+            self.model.prior,
             self.sheet_latents,
             self.sheet_noise,
             self.sheet_images,
         )
 
-    def _sample(self, count, seed):
-        dim = self.trainer.variance_window.shape[1]
-        return sample_prior((count, dim), self.trainer.run.prior, seed)
+    def _measure_images(self, epoch: int) -> dict[str, np.ndarray]:
+        """What `_measure_batch` returns, for all images, with new latents in every epoch."""
+        latents = self.model.sample_latents(self.size, _EVALUATION_SEED + epoch)
+        values = []
+        for index, real in enumerate(self.batches):
+            start = index * self.batch_size
+            batch_latents = self.processes.part(latents[start : start + self.batch_size])
+            values.append(self.measure_batch(real, batch_latents))
+        return {name: np.concatenate([batch[name] for batch in values]) for name in values[0]}
 
-    def _compare_features(self, fake_features, row, per_image):
-        """Add what compares the features of all images to a row, and what each image has of it."""
+    def _compare_features(
+        self, fake_features: np.ndarray, row: dict[str, Any], per_image: dict[str, np.ndarray]
+    ) -> None:
+        """Add metrics of the features (n, width) of all images to `row`, of each to `per_image`."""
         samples = [self.real_features, fake_features]
         row["fid"] = frechet_distance(*samples)
         if self.replicates:
             row["intervals"]["fid"] = interval(
-                frechet_distance, samples, row["fid"], self.replicates, _BOUNDS["fid"]
+                frechet_distance, samples, row["fid"], self.replicates, METRICS["fid"].bounds
             )
         per_image |= neighbour_metrics(*samples)._asdict()
 
-    def _measure_batch(self, real, latents):
-        """The metrics of real and generated images, by name: arrays with a value an image.
+    def _measure_batch(self, real: tf.Tensor, latents: tf.Tensor) -> dict[str, tf.Tensor]:
+        """The metrics of real and generated images, by name: a value for each image.
 
-        Also whether a generated image is finite, and its features.
+        Input: images (batch, height, width, 3), unscaled latents (batch, d_z). The output also says
+        whether a generated image is finite, and holds its features.
         """
-        scale = self.trainer.scale()
-        generated = self.trainer.networks.generate(latents, scale)
+        scale = self.model.scale()
+        generated = self.model.networks.generate(latents, scale)
         recovered = self.inverter.encode(generated)
         fake = tf.clip_by_value(generated, -1.0, 1.0)
         fake_again, real_again = (self.inverter.reconstruct(x, scale) for x in (fake, real))

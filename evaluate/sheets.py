@@ -1,12 +1,12 @@
-"""Sheets of images: 8 x 8 tiles as one picture. See `draw_sheets` and `save_sheet`."""
+"""Sheets of images: 8 x 8 tiles as one picture. See `draw_sheets` and `tile`."""
 
 import math
-from pathlib import Path
 
 import numpy as np
-from PIL import Image
+import tensorflow as tf
 
 from data.images import to_uint8
+from evaluate.inverter import Inverter
 from models.latent import UNIFORM_LIMIT
 
 COLUMNS = 8
@@ -19,62 +19,81 @@ GAP = 2
 _PAIR_GAP = 8
 
 
-def draw_sheets(inverter, scale, prior, latents, noise, real_images):
-    """All sheets of one epoch: a dict of names to uint8 images. `inverter` is an `Inverter`.
+def draw_sheets(
+    inverter: Inverter,
+    scale: np.ndarray | tf.Tensor,
+    prior: str,
+    latents: np.ndarray | tf.Tensor,
+    noise: np.ndarray | tf.Tensor,
+    real_images: np.ndarray | tf.Tensor,
+) -> dict[str, np.ndarray]:
+    """Draw all sheets of one epoch: {name: uint8 image (height, width, 3)}.
 
-    `latents` (64, d_z) and `noise` (6, d_z) are the same in every epoch, as are `real_images`, up
-    to 32 of the test split. Figures 11, 16 and 17 show some of these sheets.
+    `scale` is s (d_z,). `latents` (64, d_z) and `noise` (6, d_z) are the same in every epoch, and
+    so are `real_images` (up to 32, height, width, 3), which come from the test split. Figures 11,
+    16 and 17 show some of these sheets.
     """
     half = len(latents) // 2
     samples = inverter.generate(latents, scale).numpy()
-    pairs = {
+    originals = {
         "real_reconstructed": real_images,
         "fake_reconstructed": samples[:half],
     }
     sheets = {"samples": tile(samples)}
-    for name, images in pairs.items():
-        again = inverter.reconstruct(images, scale).numpy()
-        sheets[name] = tile(alternate(images, again), group=2)
-    sheets["latent_noise"] = _latent_noise(inverter, scale, noise, real_images[:COLUMNS])
-    elements = np.argsort(-np.asarray(scale))[:INTERPOLATED_ELEMENTS]
+    for name, images in originals.items():
+        reconstructed = inverter.reconstruct(images, scale).numpy()
+        sheets[name] = tile(alternate(images, reconstructed), group=2)
+    sheets["latent_noise"] = _draw_latent_noise(inverter, scale, noise, real_images[:COLUMNS])
+    elements = np.argsort(-np.asarray(scale))[:INTERPOLATED_ELEMENTS]  # of the largest scales
     for rank, element in enumerate(elements, start=1):
         varied = vary_element(latents[:COLUMNS], element, INTERPOLATION_LIMIT[prior])
         sheets[f"interpolation_{rank}"] = tile(inverter.generate(varied, scale).numpy())
     return sheets
 
 
-def vary_element(latents, element, limit, steps=COLUMNS):
-    """Each of n latents `steps` times, one element going from -limit to limit: (steps * n, d_z)."""
+def vary_element(
+    latents: np.ndarray | tf.Tensor, element: int, limit: float, steps: int = COLUMNS
+) -> np.ndarray:
+    """Repeat each latent `steps` times while one element goes from -limit to limit.
+
+    Input: latents (n, d_z). Output: (n * steps, d_z), the steps of the first latent first.
+    """
     varied = np.repeat(np.asarray(latents), steps, axis=0)
     varied[:, element] = np.tile(np.linspace(-limit, limit, steps), len(latents))
     return varied
 
 
-def _latent_noise(inverter, scale, noise, real_images):
-    """A row for each image: itself, its reconstruction, 6 with noise on the recovered latent."""
-    latents = inverter.encode(real_images).numpy()[:, None, :]  # (rows, 1, d_z)
-    noisy = latents + NOISE_DEVIATION * np.asarray(noise)  # (rows, 6, d_z)
-    latents = np.concatenate([latents, noisy], axis=1).reshape(-1, noise.shape[1])
-    generated = inverter.generate(latents, scale).numpy()
-    generated = generated.reshape(len(real_images), -1, *real_images.shape[1:])
+def _draw_latent_noise(
+    inverter: Inverter,
+    scale: np.ndarray | tf.Tensor,
+    noise: np.ndarray | tf.Tensor,
+    real_images: np.ndarray | tf.Tensor,
+) -> np.ndarray:
+    """Draw a row for each image: the image, its reconstruction, 6 with noise on its latent."""
+    recovered = inverter.encode(real_images).numpy()[:, None, :]  # (rows, 1, d_z)
+    noisy = recovered + NOISE_DEVIATION * np.asarray(noise)  # (rows, 6, d_z)
+    latents = np.concatenate([recovered, noisy], axis=1)  # (rows, 7, d_z)
+    generated = inverter.generate(latents.reshape(-1, noise.shape[1]), scale).numpy()
+    size = real_images.shape[1:]  # (height, width, 3)
+    generated = generated.reshape(len(real_images), -1, *size)  # (rows, 7, height, width, 3)
     rows = np.concatenate([np.asarray(real_images)[:, None], generated], axis=1)
-    return tile(rows.reshape(-1, *real_images.shape[1:]))
+    return tile(rows.reshape(-1, *size))
 
 
-def alternate(*images):
-    """The first of each of several arrays (n, height, width, 3), then the second of each ..."""
+def alternate(*images: np.ndarray | tf.Tensor) -> np.ndarray:
+    """Interleave arrays (n, height, width, 3): the first image of each, the second of each ..."""
     return np.stack(images, axis=1).reshape(-1, *images[0].shape[1:])
 
 
-def enlargement(size):
+def enlargement(size: int) -> int:
     """The whole factor by which sheets enlarge images of this height."""
     return math.ceil(_LEAST_TILE / size)
 
 
-def tile(images, columns=COLUMNS, group=1):
-    """Lay images (n, height, width, 3) in [-1, 1] out row by row on white; uint8.
+def tile(images: np.ndarray, columns: int = COLUMNS, group: int = 1) -> np.ndarray:
+    """Lay out images (n, height, width, 3) in [-1, 1] row by row on white: uint8.
 
-    `group` neighbours stand close together, such as the two images of a pair.
+    Each `group` of neighbours stands close together, such as the two images of a pair.
     """
     height, width = images.shape[1:3]
     factor = enlargement(height)
@@ -90,9 +109,3 @@ def tile(images, columns=COLUMNS, group=1):
         top, left = index // columns * (height + GAP), lefts[index % columns]
         sheet[top : top + height, left : left + width] = image
     return sheet
-
-
-def save_sheet(path, sheet):
-    """Write a uint8 image (height, width, 3) as PNG. Raises OSError."""
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(sheet).save(path)

@@ -1,33 +1,16 @@
-"""The three Keras networks of DLSGAN. See `build_networks`."""
+"""The Keras networks. See `build_networks`."""
 
-from typing import NamedTuple
-
-import keras
-
+from config import Config
 from models.discriminator import build_discriminator
 from models.mapper import build_mapper
+from models.networks import Networks
 from models.synthesis import build_synthesis
 
-
-class Networks(NamedTuple):
-    """The generator in two parts, and the discriminator with the encoder inside."""
-
-    mapper: keras.Model
-    synthesis: keras.Model
-    discriminator: keras.Model
-
-    def generate(self, latents, scale):
-        """G(z∘s): images (batch, height, width, 3), unclipped, from unscaled latents z."""
-        return self.synthesis(self.mapper(latents * scale))
-
-    def encode(self, images):
-        """E(x): recovered latents (batch, d_z), unscaled, of images (batch, height, width, 3)."""
-        _, latents = self.discriminator(images)
-        return latents
+__all__ = ["Networks", "build_networks"]
 
 
-def build_networks(config, precision="float32"):
-    """Build the networks that a `config.Config` describes, with fresh random weights.
+def build_networks(config: Config, precision: str = "float32") -> Networks:
+    """Build the networks that a `config.Config` describes, with new random weights.
 
     `precision` is the Keras dtype policy of the feature maps: float32, mixed_bfloat16 or
     mixed_float16. Weights, styles, images, adversarial values and latents are float32 in each.

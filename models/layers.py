@@ -1,29 +1,36 @@
 """Layers of the three networks, built from the smallest operation upwards.
 
-All weights start as N(0, 1) and are multiplied at run time by `gain / sqrt(fan_in)` ("equalized
-learning rate", Karras et al. 2018, section 4.1). The gain is 2, as in the authors' code; He's
-initialisation would be sqrt(2).
+All kernels start as N(0, 1) and are multiplied by `gain / sqrt(fan_in)` whenever they are used
+("equalized learning rate", Karras et al. 2018, section 4.1). The gain is 2, as in the authors'
+code; He's initialisation would be sqrt(2).
+
+In signatures `KerasTensor` stands for every tensor: Keras builds a network with symbolic ones and
+runs it with TensorFlow's.
 """
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
-from keras import ops
+from keras import KerasTensor, ops
 
 FIR_TAPS = (1.0, 3.0, 3.0, 1.0)
 CHANNELS_LAST = "channels_last"
 
+Shape = tuple[int | None, ...]
 
-def fir_filter(feature_maps, gain=1.0, stride=1):
+
+def fir_filter(feature_maps: KerasTensor, gain: float = 1.0, stride: int = 1) -> KerasTensor:
     """Low-pass filter every channel with the binomial [1, 3, 3, 1] x [1, 3, 3, 1] / 64.
 
-    Zero 'SAME' padding: one row and column before, two after (one, with stride 2, reaches no
-    further).
+    Zero 'SAME' padding adds one row and column before the feature maps and two after them, or one
+    after them with stride 2.
 
     Input: (batch, height, width, channels). Output: the same, height and width divided by `stride`.
     """
-    taps = np.outer(FIR_TAPS, FIR_TAPS) * gain / sum(FIR_TAPS) ** 2
+    taps = np.outer(FIR_TAPS, FIR_TAPS) * gain / sum(FIR_TAPS) ** 2  # (4, 4)
     kernel = np.repeat(taps[:, :, None, None], feature_maps.shape[-1], axis=2)
     kernel = ops.convert_to_tensor(kernel, dtype=feature_maps.dtype)  # (4, 4, channels, 1)
     return ops.depthwise_conv(
@@ -31,67 +38,86 @@ def fir_filter(feature_maps, gain=1.0, stride=1):
     )
 
 
-def convolve(feature_maps, kernel):
-    """Convolve with zero 'SAME' padding; kernel (size, size, in, out), `size` odd.
-
-    The gradient with respect to the feature maps is this function again, with the kernel turned
-    round: TensorFlow's own takes up to twice as long on CPUs where it does not use oneDNN. (The
-    gradient with respect to the kernel is TensorFlow's, and cannot be differentiated by the feature
-    maps any further.)
-    """
-    outputs = _convolve(ops.stop_gradient(feature_maps), kernel)
-    return _with_gradient_of_input(outputs, feature_maps, kernel)
-
-
-def _convolve(feature_maps, kernel, stride=1):
+def _convolve_with_stride(
+    feature_maps: KerasTensor, kernel: KerasTensor, stride: int
+) -> KerasTensor:
     return ops.conv(feature_maps, kernel, strides=stride, padding="same", data_format=CHANNELS_LAST)
 
 
+def convolve(feature_maps: KerasTensor, kernel: KerasTensor) -> KerasTensor:
+    """Convolve with stride 1 and zero 'SAME' padding.
+
+    The gradient with respect to the feature maps is `convolve` with the kernel rotated by 180
+    degrees. TensorFlow's own takes up to twice as long on CPUs where TensorFlow does not use
+    oneDNN. The gradient with respect to the kernel is TensorFlow's; it cannot be differentiated
+    again with respect to the feature maps.
+
+    Input: (batch, height, width, in) and kernel (size, size, in, out), `size` odd.
+    Output: (batch, height, width, out).
+    """
+    outputs = _convolve_with_stride(ops.stop_gradient(feature_maps), kernel, stride=1)
+    return _attach_gradient_of_input(outputs, feature_maps, kernel)
+
+
 @ops.custom_gradient
-def _with_gradient_of_input(outputs, feature_maps, kernel):
-    def gradient(upstream):
-        turned = ops.transpose(ops.flip(kernel, axis=(0, 1)), (0, 1, 3, 2))  # (size, size, out, in)
-        return upstream, convolve(upstream, turned), None
+def _attach_gradient_of_input(
+    outputs: KerasTensor, feature_maps: KerasTensor, kernel: KerasTensor
+) -> tuple[KerasTensor, Callable]:
+    """Return `outputs` as they are, and their gradient with respect to the feature maps."""
+
+    def gradient(upstream: KerasTensor) -> tuple[KerasTensor, KerasTensor, None]:
+        rotated = ops.flip(kernel, axis=(0, 1))
+        rotated = ops.transpose(rotated, (0, 1, 3, 2))  # (size, size, out, in)
+        return upstream, convolve(upstream, rotated), None
 
     return outputs, gradient
 
 
-def convolve_down(feature_maps, kernel):
-    """Low-pass filter, then convolve with stride 2; kernel (size, size, in, out).
+def convolve_down(feature_maps: KerasTensor, kernel: KerasTensor) -> KerasTensor:
+    """Low-pass filter, then convolve with stride 2.
 
-    Input: (batch, height, width, in). Output: (batch, height / 2, width / 2, out).
+    Input: (batch, height, width, in) and kernel (size, size, in, out).
+    Output: (batch, height / 2, width / 2, out).
     """
     if kernel.shape[0] == 1:
-        # The stride may move to the filter: the same function for a quarter of the work. It must,
-        # too: TensorFlow's oneDNN gradient of a strided 1x1 convolution corrupts memory.
+        # A 1x1 convolution can leave the stride to the filter: the same function for a quarter of
+        # the work. It also has to: TensorFlow's oneDNN gradient of a strided 1x1 convolution
+        # corrupts memory.
         return convolve(fir_filter(feature_maps, stride=2), kernel)
-    return _convolve(fir_filter(feature_maps), kernel, stride=2)
+    return _convolve_with_stride(fir_filter(feature_maps), kernel, stride=2)
 
 
-def convolve_up(feature_maps, kernel):
-    """Convolve transposed with stride 2, then low-pass filter; kernel (size, size, out, in).
+def convolve_up(feature_maps: KerasTensor, kernel: KerasTensor) -> KerasTensor:
+    """Transposed convolution with stride 2, then low-pass filter.
 
-    Input: (batch, height, width, in). Output: (batch, 2 * height, 2 * width, out).
+    Input: (batch, height, width, in) and kernel (size, size, out, in).
+    Output: (batch, 2 * height, 2 * width, out).
     """
     doubled = ops.conv_transpose(
         feature_maps, kernel, strides=2, padding="same", data_format=CHANNELS_LAST
-    )
+    )  # (batch, 2 * height, 2 * width, out)
     return fir_filter(doubled, gain=4.0)
 
 
 class EqualizedLayer(keras.layers.Layer):
-    """What the weighted layers share: a scaled N(0, 1) kernel, a zero bias and an activation.
+    """Base of the layers with weights: a scaled N(0, 1) kernel, a zero bias and an activation.
 
-    Weights are float32 under every dtype policy, and cast after they are scaled.
+    Weights are float32 under every dtype policy. The kernel is cast after it is scaled.
     """
 
-    def __init__(self, activation=None, use_bias=True, gain=2.0, **kwargs):
+    def __init__(
+        self,
+        activation: str | Callable | None = None,
+        use_bias: bool = True,
+        gain: float = 2.0,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.activation = keras.activations.get(activation)  # "leaky_relu" has slope 0.2
         self.use_bias = use_bias
         self.gain = gain
 
-    def add_weights(self, kernel_shape, fan_in, bias_size):
+    def add_weights(self, kernel_shape: Shape, fan_in: int, bias_size: int) -> None:
         self.multiplier = self.gain / math.sqrt(fan_in)
         self.kernel = self.add_weight(
             shape=kernel_shape,
@@ -105,15 +131,16 @@ class EqualizedLayer(keras.layers.Layer):
                 shape=(bias_size,), initializer="zeros", autocast=False, name="bias"
             )
 
-    def scaled_kernel(self):
+    def scaled_kernel(self) -> KerasTensor:
         return ops.cast(self.kernel * self.multiplier, self.compute_dtype)
 
-    def activate(self, outputs):
+    def activate(self, outputs: KerasTensor) -> KerasTensor:
+        """`activation(outputs + bias)`, in the dtype of `outputs`."""
         if self.use_bias:
             outputs = outputs + ops.cast(self.bias, outputs.dtype)
         return self.activation(outputs)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
             "activation": keras.activations.serialize(self.activation),
             "use_bias": self.use_bias,
@@ -128,46 +155,48 @@ class EqualizedDense(EqualizedLayer):
     Input: (batch, in). Output: (batch, units).
     """
 
-    def __init__(self, units, **kwargs):
+    def __init__(self, units: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.units = units
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         fan_in = input_shape[-1]
         self.add_weights((fan_in, self.units), fan_in, bias_size=self.units)
 
-    def call(self, inputs):
-        return self.activate(ops.matmul(inputs, self.scaled_kernel()))
+    def call(self, inputs: KerasTensor) -> KerasTensor:
+        return self.activate(ops.matmul(inputs, self.scaled_kernel()))  # (batch, units)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"units": self.units}
 
 
 @keras.saving.register_keras_serializable(package="dlsgan")
 class EqualizedConv2D(EqualizedLayer):
-    """Convolution: `activation(conv(x, kernel * gain / sqrt(k * k * in)) + bias)`.
+    """Convolution: `activation(conv(x, kernel * gain / sqrt(size * size * in)) + bias)`.
 
     With `downsample`, a low-pass filter comes first and the stride is 2.
 
-    Input: (batch, height, width, in). Output: (batch, height, width, filters), halved if
-    downsampled.
+    Input: (batch, height, width, in).
+    Output: (batch, height, width, filters); with `downsample`, half the height and width.
     """
 
-    def __init__(self, filters, kernel_size, downsample=False, **kwargs):
+    def __init__(
+        self, filters: int, kernel_size: int, downsample: bool = False, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.filters = filters
         self.kernel_size = kernel_size
         self.downsample = downsample
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         size, channels = self.kernel_size, input_shape[-1]
         self.add_weights((size, size, channels, self.filters), size**2 * channels, self.filters)
 
-    def call(self, feature_maps):
+    def call(self, feature_maps: KerasTensor) -> KerasTensor:
         convolution = convolve_down if self.downsample else convolve
         return self.activate(convolution(feature_maps, self.scaled_kernel()))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
             "filters": self.filters,
             "kernel_size": self.kernel_size,
@@ -179,42 +208,45 @@ class EqualizedConv2D(EqualizedLayer):
 class ModulatedConv2D(EqualizedLayer):
     """Convolution whose input channels are scaled by a style and whose outputs are standardised.
 
-    `y = conv(x * (EqualizedDense(style) + 1), kernel)`, then `activation(y / std(y) + bias)`, with
-    the standard deviation of each sample's each map over height and width. With `upsample`, the
-    convolution is transposed with stride 2 and a low-pass filter follows.
+    `y = conv(x * (EqualizedDense(style) + 1), kernel * gain / sqrt(size * size * in))`, then
+    `activation(y / std(y) + bias)`. The standard deviation is taken over height and width, for each
+    sample and each channel. With `upsample`, the convolution is transposed with stride 2 and a
+    low-pass filter follows it.
 
     As the authors' code does: StyleGAN2 demodulates the weights instead. Under a mixed dtype policy
     the style's dense layer and everything after the convolution is float32.
 
     Input: (batch, height, width, in) and style (batch, style_units).
-    Output: (batch, height, width, filters), doubled if upsampled.
+    Output: (batch, height, width, filters); with `upsample`, twice the height and width.
     """
 
-    def __init__(self, filters, kernel_size, upsample=False, **kwargs):
+    def __init__(
+        self, filters: int, kernel_size: int, upsample: bool = False, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.filters = filters
         self.kernel_size = kernel_size
         self.upsample = upsample
 
-    def build(self, feature_maps_shape, style_shape):
+    def build(self, feature_maps_shape: Shape, style_shape: Shape) -> None:
         size, channels = self.kernel_size, feature_maps_shape[-1]
+        # A transposed convolution has its output channels before its input channels.
         ends = (self.filters, channels) if self.upsample else (channels, self.filters)
         self.add_weights((size, size, *ends), size**2 * channels, bias_size=self.filters)
         self.style = EqualizedDense(channels, gain=self.gain, dtype="float32", name="style")
         self.style.build(style_shape)
 
-    def call(self, feature_maps, style):
-        scale = ops.cast(self.style(style) + 1.0, self.compute_dtype)[:, None, None, :]
+    def call(self, feature_maps: KerasTensor, style: KerasTensor) -> KerasTensor:
+        scale = ops.cast(self.style(style) + 1.0, self.compute_dtype)  # (batch, in)
+        scale = scale[:, None, None, :]  # (batch, 1, 1, in)
         convolution = convolve_up if self.upsample else convolve
         feature_maps = convolution(feature_maps * scale, self.scaled_kernel())
-        feature_maps = ops.cast(feature_maps, "float32")
-        _, variance = ops.moments(
-            feature_maps, axes=(1, 2), keepdims=True
-        )  # (batch, 1, 1, filters)
+        feature_maps = ops.cast(feature_maps, "float32")  # (batch, height, width, filters)
+        _, variance = ops.moments(feature_maps, (1, 2), keepdims=True)  # (batch, 1, 1, filters)
         feature_maps = self.activate(feature_maps * ops.rsqrt(variance))
         return ops.cast(feature_maps, self.compute_dtype)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
             "filters": self.filters,
             "kernel_size": self.kernel_size,
@@ -224,55 +256,59 @@ class ModulatedConv2D(EqualizedLayer):
 
 @keras.saving.register_keras_serializable(package="dlsgan")
 class LearnedConstant(keras.layers.Layer):
-    """A trainable N(0, 1) constant, repeated for each sample; it ignores the style's values.
+    """A trainable N(0, 1) constant, repeated for each sample.
+
+    It takes the batch size from the style and ignores the style's values.
 
     Input: style (batch, style_units). Output: (batch, size, size, channels).
     """
 
-    def __init__(self, size, channels, **kwargs):
+    def __init__(self, size: int, channels: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.size = size
         self.channels = channels
 
-    def build(self, style_shape):
+    def build(self, style_shape: Shape) -> None:
         self.constant = self.add_weight(
             shape=(1, self.size, self.size, self.channels),
             initializer=keras.initializers.RandomNormal(stddev=1.0),
             name="constant",
         )
 
-    def call(self, style):
+    def call(self, style: KerasTensor) -> KerasTensor:
         return ops.repeat(self.constant, ops.shape(style)[0], axis=0)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"size": self.size, "channels": self.channels}
 
 
 @keras.saving.register_keras_serializable(package="dlsgan")
 class LatentScale(keras.layers.Layer):
-    """Multiply each latent element by its scale s, ones at first, which is not trained.
+    """Multiply each latent element by its scale s, a weight that starts at 1 and is not trained.
 
     Input and output: (batch, d_z).
     """
 
-    def build(self, latents_shape):
+    def build(self, latents_shape: Shape) -> None:
         self.scale = self.add_weight(
             shape=(latents_shape[-1],), initializer="ones", trainable=False, name="scale"
         )
 
-    def call(self, latents):
+    def call(self, latents: KerasTensor) -> KerasTensor:
         return latents * self.scale
 
 
 @keras.saving.register_keras_serializable(package="dlsgan")
 class UpsampleImage(keras.layers.Layer):
-    """Double height and width: a zero after each row and column, then the filter with gain 4.
+    """Double height and width: insert a zero after each row and column, then filter with gain 4.
 
     Input: (batch, height, width, channels). Output: (batch, 2 * height, 2 * width, channels).
     """
 
-    def call(self, images):
+    def call(self, images: KerasTensor) -> KerasTensor:
         _, height, width, channels = images.shape
         cells = ops.reshape(images, (-1, height, 1, width, 1, channels))
         cells = ops.pad(cells, ((0, 0), (0, 0), (0, 1), (0, 0), (0, 1), (0, 0)))
-        return fir_filter(ops.reshape(cells, (-1, 2 * height, 2 * width, channels)), gain=4.0)
+        # (batch, height, 2, width, 2, channels)
+        doubled = ops.reshape(cells, (-1, 2 * height, 2 * width, channels))
+        return fir_filter(doubled, gain=4.0)

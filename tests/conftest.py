@@ -20,9 +20,10 @@ import pytest
 import yaml
 
 import main
-from config import Config
-from train.experiment import prepare
-from train.run_folder import RunFolder
+from config import Config, resolve_run
+from train.experiment.jobs import Job
+from train.experiment.preparation import prepare
+from train.runs.folder import RunFolder
 
 TINY = {
     "experiment": {"name": "tiny", "runs": ["normal_dls_dg", "uniform_mse_d"]},
@@ -162,14 +163,32 @@ def eagerly():
         tf.config.run_functions_eagerly(False)
 
 
+def run_in(config, path, run="normal_dls_dg", on_event=lambda event: None, threads=None):
+    """Train a run, in this process, in any folder; returns the folder."""
+    from evaluate.measuring import Measuring
+    from train.experiment.training import run_job
+    from train.runtime.cluster import read_cluster
+
+    job = make_job(config, path, run)
+    cluster = read_cluster(config.train.distribution)
+    run_job(job, cluster, Measuring(path / "out"), on_event, threads)
+    return job.folder
+
+
+def make_job(config, path, run="normal_dls_dg", seed=0):
+    """The job of a run in any folder."""
+    return Job(run, seed, RunFolder(path), resolve_run(config, run))
+
+
 def write_run(config, path, run="normal_dls_dg", **begun_with):
     """Make a run folder of networks with fresh random weights; returns the trainer.
 
     The traced variances of the recovered latents lie between 0.1 and 1, in no order.
     """
-    from train.checkpoints import Checkpoints
+    from train.runs.checkpoints import Checkpoints
     from train.step import Trainer
 
+    config = resolve_run(config, run)
     trainer = Trainer(config, run)
     variances = np.linspace(1.0, 0.1, config.latent.dim, dtype=np.float32)
     variances = np.random.default_rng(0).permutation(variances)
@@ -222,14 +241,14 @@ def photos():
 
 def write_measured_run(experiment, name, seed=0, offset=0.0, epochs=3):
     """The folder of a made-up run: each metric is 10 times the epoch, plus an offset."""
-    from evaluate.curves import CURVES, MORE_CURVES
+    from evaluate.metrics.table import METRICS
 
     folder = experiment / name / f"seed_{seed}"
     folder.mkdir(parents=True)
     settings = merge(TINY, {"latent.dim": 10}) | {"recorded": {"run": name, "seed": seed}}
     (folder / "config.yaml").write_text(yaml.safe_dump(settings))
     rows = [
-        {curve.metric: 10.0 * epoch + offset for curve in (CURVES | MORE_CURVES).values()}
+        {name: 10.0 * epoch + offset for name, metric in METRICS.items() if metric.title}
         | {"epoch": epoch, "protocol": PROTOCOL}
         for epoch in range(1, epochs + 1)
     ]
@@ -239,12 +258,13 @@ def write_measured_run(experiment, name, seed=0, offset=0.0, epochs=3):
 
 def write_sheets(folder, epoch):
     """Sheets of noise, other ones in each epoch."""
-    from evaluate.sheets import save_sheet, tile
+    from data.storage import save_image
+    from evaluate.sheets import tile
 
     images = np.random.default_rng(epoch).uniform(-1, 1, (64, 16, 16, 3))
     names = ["fake_reconstructed", "real_reconstructed"]
     for name in names + [f"interpolation_{rank}" for rank in range(1, 9)]:
-        save_sheet(folder / "images" / f"epoch_{epoch:04d}" / f"{name}.png", tile(images))
+        save_image(folder / "images" / f"epoch_{epoch:04d}" / f"{name}.png", tile(images))
 
 
 def read_events(folder):

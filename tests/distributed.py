@@ -9,17 +9,17 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 import tensorflow as tf
+from train.experiment.job import Job, run_job
 
 import train.loop as train_loop
 from config import Run
 from data import open_images
 from evaluate.evaluator import Evaluator
-from models.reference_weights import load_arrays, to_arrays
+from models.reference.weights import load_arrays, to_arrays
 from tests.test_evaluator import PixelFeatures
 from tests.test_golden import RECORDED, configure, real_images, with_prefix
-from train.distribution import open_strategy
-from train.job import Job, run_job
-from train.run_folder import RunFolder
+from train.runs.folder import RunFolder
+from train.runtime.distribution import open_strategy
 from train.step import Trainer
 
 # The recorded states; in their three steps no activation of these methods lies within a rounding

@@ -15,12 +15,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 import tensorflow as tf
 
-import evaluate.evaluator  # noqa: F401  to be there in all the processes
-import train.loop
-import train.step  # noqa: F401
-from tests.conftest import FORKSERVER, SMALLEST
-from train.job import Job, run_job
-from train.run_folder import RunFolder
+import evaluate.evaluator  # noqa: F401  the fork server imports it once for all processes
+import train.experiment.training  # noqa: F401
+from tests.conftest import FORKSERVER, SMALLEST, run_in
+from train.runs.folder import RunFolder
 
 MOMENTS = ("step", "checkpoint", "evaluation", "metrics", "anywhere")
 TIMINGS = {"images_per_second", "seconds_train", "seconds_evaluate"}
@@ -36,18 +34,13 @@ CHANGES = SMALLEST | {
 
 def start_training(config, folder):
     """A process that trains, or goes on training, into a run folder; it can be killed."""
-    job = Job("normal_dls_dg", 0, folder)
-    process = FORKSERVER.Process(target=run_job, args=(config, job, folder / "out", _ignore, 1))
+    process = FORKSERVER.Process(target=run_in, args=(config, folder), kwargs={"threads": 1})
     process.start()
     return process
 
 
-def _ignore(report):
-    pass
-
-
 def wait_for(moment, folder, process, chance):
-    """Return at such a moment of the training, or when it ends."""
+    """Wait until the training reaches the moment, one of `MOMENTS`, or ends."""
     deadline = time.monotonic() + _LONGEST_WAIT
     before = _look(folder)
     if moment == "anywhere":
@@ -80,7 +73,7 @@ def _look(folder):
 
 
 def cut_last_row(folder, chance):
-    """Leave a part of the last row only, as a kill within the writing of it does."""
+    """Cut the last row short, as a kill does that comes while the row is written."""
     metrics = folder / "metrics.jsonl"
     content = metrics.read_bytes() if metrics.exists() else b""
     if content:
@@ -89,7 +82,7 @@ def cut_last_row(folder, chance):
 
 
 def final_state(folder):
-    """All that may not differ: (arrays of the last checkpoint by name, rows of metrics.jsonl)."""
+    """What must be equal: (arrays of the last checkpoint by name, rows of metrics.jsonl)."""
     folder = RunFolder(folder)
     reader = tf.train.load_checkpoint(str(folder.saved_steps()[max(folder.saved_steps())]))
     arrays = {
@@ -120,9 +113,9 @@ def train_to_the_end(config, folder):
 
 
 def survive(config, folder, kills, seed, expected):
-    """Kill a training again and again; it is begun anew when it nears its end.
+    """Kill a training again and again. When it nears its end, let it end and start another.
 
-    Yields (moment, epochs done) of each kill, and ("end", whether it ended as expected).
+    Yields (moment, epochs done) for each kill, and ("end", whether it ended as expected).
     """
     chance = random.Random(seed)
     for number in range(kills):

@@ -1,11 +1,11 @@
-"""Images kept in memory and on disk."""
+"""Decoded images are kept in memory and on disk."""
 
 import numpy as np
 import pytest
 
-import data
 from config import UserError
-from data import cache, open_images
+from data import cache
+from data.loading import open_images, prepare
 from tests.conftest import FORKSERVER, full_disk, write_folder
 
 
@@ -30,50 +30,50 @@ def files(folder):
 
 @pytest.mark.parametrize("kind", ["memory", "disk"])
 @pytest.mark.parametrize("options", [{}, {"crop": "center", "antialias": True}])
-def test_both_give_the_same_images_within_half_a_grey_level(kept, kind, options):
+def test_both_caches_give_the_same_images_within_half_a_grey_level(kept, kind, options):
     order = np.random.default_rng(0).permutation(140)
     expected = kept("none", **options).read(order)
     np.testing.assert_allclose(kept(kind, **options).read(order), expected, atol=0.501 / 127.5)
 
 
-def test_the_disk_cache_is_one_plain_file_that_is_made_once(kept, tmp_path, monkeypatch):
+def test_the_disk_cache_is_one_npy_file_that_is_written_once(kept, tmp_path, monkeypatch):
     images = kept("disk")
     (path,) = files(tmp_path)
     pixels = np.load(path)
     assert (pixels.shape, pixels.dtype) == ((140, 16, 16, 3), np.uint8)
     np.testing.assert_array_equal(pixels / np.float32(127.5) - 1, images.read(np.arange(140)))
-    monkeypatch.setattr(cache, "_write", None)  # which may not be called again
+    monkeypatch.setattr(cache, "_write_file", None)  # so that a second call would fail
     kept("disk")
 
 
-def test_other_options_and_other_images_are_other_files(kept, tmp_path):
+def test_other_options_and_other_images_make_other_files(kept, tmp_path):
     for number, options in enumerate(
         [{}, {"crop": "center"}, {"antialias": True}, {"train_size": 50}], start=1
     ):
         kept("disk", **options)
         assert len(files(tmp_path)) == number
     kept("disk", flip=True)
-    assert len(files(tmp_path)) == 4  # flipping is done when reading
+    assert len(files(tmp_path)) == 4  # images are flipped when they are read
     path = tmp_path / "images" / "photo_001.JPEG"
     path.write_bytes((tmp_path / "images" / "photo_004.JPEG").read_bytes())
     kept("disk")
     assert len(files(tmp_path)) == 5
 
 
-def test_an_interrupted_writing_goes_on_where_it_was(kept, tmp_path, monkeypatch):
+def test_an_interrupted_writing_is_continued(kept, tmp_path, monkeypatch):
     expected = kept("disk").read(np.arange(140))
     (path,) = files(tmp_path)
     path.unlink()
-    starts, rows = [], cache._rows
+    starts, iterate_pixels = [], cache._iterate_pixels
 
-    def interrupted(images, start, report):
+    def interrupted(images, start, on_progress):
         starts.append(start)
-        for first, batch in rows(images, start, report):
+        for first, batch in iterate_pixels(images, start, on_progress):
             yield first, batch
             if not start:
                 raise KeyboardInterrupt
 
-    monkeypatch.setattr(cache, "_rows", interrupted)
+    monkeypatch.setattr(cache, "_iterate_pixels", interrupted)
     with pytest.raises(KeyboardInterrupt):
         kept("disk")
     (unfinished,) = files(tmp_path)
@@ -94,7 +94,7 @@ def test_a_damaged_file_is_made_again_with_a_warning(kept, tmp_path, damage):
     np.testing.assert_array_equal(again.read(np.arange(140)), expected)
 
 
-def test_a_good_file_that_cannot_be_opened_now_is_kept(kept, tmp_path, monkeypatch):
+def test_a_good_file_that_cannot_be_opened_is_not_replaced(kept, tmp_path, monkeypatch):
     kept("disk")
     (path,) = files(tmp_path)
 
@@ -107,13 +107,13 @@ def test_a_good_file_that_cannot_be_opened_now_is_kept(kept, tmp_path, monkeypat
     assert files(tmp_path) == [path]
 
 
-def open_and_tell(config, barrier, answers):
+def put_sum_of_images(config, barrier, answers):
     barrier.wait()
     images = open_images(config.data, "train")
     answers.put(float(images.read(np.arange(len(images))).sum(dtype=np.float64)))
 
 
-def test_two_processes_at_once_make_one_file(tmp_path, photos, make_config):
+def test_two_processes_at_once_write_one_file(tmp_path, photos, make_config):
     source = write_folder(tmp_path / "images", photos(150))
     config = make_config(
         **{"data.source": source, "data.train_size": None, "data.test_size": 10},
@@ -121,7 +121,8 @@ def test_two_processes_at_once_make_one_file(tmp_path, photos, make_config):
     )
     barrier, answers = FORKSERVER.Barrier(2), FORKSERVER.Queue()
     processes = [
-        FORKSERVER.Process(target=open_and_tell, args=(config, barrier, answers)) for _ in range(2)
+        FORKSERVER.Process(target=put_sum_of_images, args=(config, barrier, answers))
+        for _ in range(2)
     ]
     for process in processes:
         process.start()
@@ -133,28 +134,28 @@ def test_two_processes_at_once_make_one_file(tmp_path, photos, make_config):
     assert [path.suffix for path in files(tmp_path)] == [".npy"]
 
 
-def test_a_cache_that_does_not_fit_is_refused_before_it_is_made(kept, tmp_path, monkeypatch):
-    monkeypatch.setattr(cache, "_memory", lambda: 10_000)
-    monkeypatch.setattr(cache, "_free", lambda folder: 10_000)
+def test_a_cache_that_does_not_fit_is_refused_before_it_is_written(kept, tmp_path, monkeypatch):
+    monkeypatch.setattr(cache, "_memory_bytes", lambda: 10_000)
+    monkeypatch.setattr(cache, "_free_bytes", lambda folder: 10_000)
     config = kept.config("memory")
     with pytest.raises(UserError, match=r"data.cache: memory takes 0.0 GB, more than"):
-        data.prepare(config)
+        prepare(config)
     for kind in ("memory", "disk"):
         with pytest.raises(UserError, match=f"data.cache: {kind} takes 0.0 GB, more than"):
             kept(kind)
     assert not [path for path in files(tmp_path) if path.stat().st_size]
 
 
-def test_a_full_disk_is_one_line_and_what_was_written_is_kept(tmp_path, photos, make_config):
+def test_a_full_disk_gives_one_line_and_the_written_part_is_kept(tmp_path, photos, make_config):
     source = write_folder(tmp_path / "images", photos(150))
     config = make_config(
         **{"data.source": source, "data.train_size": None, "data.test_size": 10},
         **{"data.cache": "disk"},
     )
-    data.open_images(config.data.model_copy(update={"cache": "none"}), "train")
-    with full_disk(50_000), pytest.raises(UserError) as told:
+    open_images(config.data.model_copy(update={"cache": "none"}), "train")
+    with full_disk(50_000), pytest.raises(UserError) as raised:
         open_images(config.data, "train")
-    assert str(told.value) == f"data.cache_folder: {tmp_path / 'data'}: file too large"
+    assert str(raised.value) == f"data.cache_folder: {tmp_path / 'data'}: file too large"
     (unfinished,) = files(tmp_path)
     assert unfinished.stat().st_size == 50_000
     images = open_images(config.data, "train")

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from config import load
-from data.check import check_data, report_lines
+from data.preflight import check_data, summary_lines
 from main import app
 from tests.conftest import write_folder
 from tests.test_images import bomb
@@ -59,35 +59,39 @@ def faulty(tmp_path, config_file):
     return make
 
 
-def short(names):
+def without_folders(names):
     return [name.rsplit("/", 1)[-1] for name in names]
 
 
-def test_all_of_20_planted_faults_are_found(faulty):
+def test_all_20_planted_faults_are_found(faulty):
     calls = []
     result = check_data(load(faulty()), lambda *call: calls.append(call))
     assert calls == [(61, 61)]
     assert result["images"] == 61
     assert result["splits"] == {"train": 53, "test": 8, "unused": 0}
-    found = {short([bad["name"]])[0]: bad["reason"] for bad in result["bad"]}
+    found = {without_folders([bad["name"]])[0]: bad["reason"] for bad in result["bad"]}
     assert found.keys() == FAULTS.keys()
     for name, (_, reason) in FAULTS.items():
         assert found[name].startswith(reason)
-    assert short(result["smaller"]) == list(SMALL)
+    assert without_folders(result["smaller"]) == list(SMALL)
     duplicates = result["duplicates"]
-    assert [short(same) for same in duplicates["train"]] == [
+    assert [without_folders(same) for same in duplicates["train"]] == [
         ["good_03.jpg", "good_03_again.jpg", "good_03_once_more.jpg"]
     ]
-    assert [short(same) for same in duplicates["test"]] == [["zz_test_2.jpg", "zz_test_3.jpg"]]
-    assert [short(same) for same in duplicates["between"]] == [["good_05.jpg", "zz_test_1.jpg"]]
+    assert [without_folders(same) for same in duplicates["test"]] == [
+        ["zz_test_2.jpg", "zz_test_3.jpg"]
+    ]
+    assert [without_folders(same) for same in duplicates["between"]] == [
+        ["good_05.jpg", "zz_test_1.jpg"]
+    ]
     assert result["sizes"] == {"24 x 20": 45, "15 x 40": 3}
     assert result["shorter_side"] == {"8 to 15": 3, "16 to 31": 45}
     (failure,) = result["failures"]
     assert "bad_00.jpg: empty file (and 12 more)" in failure
 
 
-def test_the_report_names_them_all(faulty):
-    text = "\n".join(report_lines(check_data(load(faulty()))))
+def test_the_summary_names_all_faults(faulty):
+    text = "\n".join(summary_lines(check_data(load(faulty()))))
     for name in [*FAULTS, *SMALL, *DUPLICATES]:
         assert f"/{name}" in text
     assert "13 bad images (training refuses them):" in text
@@ -95,19 +99,19 @@ def test_the_report_names_them_all(faulty):
     assert "training would fail:" in text
 
 
-def test_without_the_bad_images_training_can_begin(faulty):
+def test_training_can_begin_without_the_bad_images(faulty):
     result = check_data(load(faulty(on_bad_image="skip")))
     assert result["splits"] == {"train": 40, "test": 8, "unused": 13}
     assert len(result["bad"]) == 13
     assert result["failures"] == []
-    assert list(report_lines(result))[-1] == "training can begin"
+    assert list(summary_lines(result))[-1] == "training can begin"
 
 
-def test_it_looks_again_at_every_image(faulty, tmp_path, monkeypatch):
+def test_every_call_looks_at_every_image(faulty, tmp_path, monkeypatch):
     check_data(load(faulty()))
     path = tmp_path / "images" / "good_00.jpg"
     times = path.stat().st_atime_ns, path.stat().st_mtime_ns
-    path.write_bytes(bytes(path.stat().st_size))  # neither its size nor its time tells
+    path.write_bytes(bytes(path.stat().st_size))  # its size and time stay the same
     os.utime(path, ns=times)
     assert len(check_data(load(faulty()))["bad"]) == 14
 
@@ -115,7 +119,7 @@ def test_it_looks_again_at_every_image(faulty, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("options", "code"), [({}, 1), ({"on_bad_image": "skip"}, 0), ({"split": 1e-9}, 1)]
 )
-def test_the_exit_code_and_the_copy_for_machines(faulty, tmp_path, capsys, options, code):
+def test_the_exit_code_and_the_json_file(faulty, tmp_path, capsys, options, code):
     arguments = ["check-data", str(faulty(**options)), "--out", str(tmp_path / "results")]
     with pytest.raises(SystemExit) as ended:
         app(arguments)

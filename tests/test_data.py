@@ -1,4 +1,4 @@
-"""Splits, order, and what the pipeline does with bad images."""
+"""Splits and order of the images, and how the pipeline treats bad images."""
 
 import os
 
@@ -7,23 +7,23 @@ import pytest
 import tensorflow as tf
 
 import data
-from config import DataConfig, UserError
-from data import open_images
+from config import UserError
+from config.sections import DataConfig
+from data import inventory
 from data.batches import Batches
+from data.loading import check_size, open_images, prepare, shuffled_batches
 from tests.conftest import write_folder
 
 
 @pytest.fixture
 def photo_config(tmp_path, photos, make_config):
-    """A function: a config for a folder of photos."""
+    """A function: a config for a folder of photos, with some files and data options changed."""
 
-    def make(count=9, changes=(), **settings):
-        files = photos(count) | dict(changes)
-        source = write_folder(tmp_path / "images", files)
-        settings = {f"data.{key}": value for key, value in settings.items()}
+    def make(count=9, changed_files=(), **options):
+        source = write_folder(tmp_path / "images", photos(count) | dict(changed_files))
         defaults = {"data.source": source, "data.train_size": None, "data.test_size": 1}
         defaults["evaluate.batch_size"] = 1
-        return make_config(**defaults | settings)
+        return make_config(**defaults | {f"data.{key}": value for key, value in options.items()})
 
     return make
 
@@ -35,8 +35,8 @@ def order_of(batches, images):
 
 
 def test_digits_have_a_fixed_split_of_1500_and_297():
-    settings = DataConfig(source="digits", resolution=8)
-    train, test = (open_images(settings, split) for split in ("train", "test"))
+    data_config = DataConfig(source="digits", resolution=8)
+    train, test = (open_images(data_config, split) for split in ("train", "test"))
     assert (len(train), len(test)) == (1500, 297)
     images = train.read(np.arange(1500))
     assert images.shape == (1500, 8, 8, 3)
@@ -47,7 +47,7 @@ def test_digits_have_a_fixed_split_of_1500_and_297():
 
 
 @pytest.mark.parametrize("source", ["digits", "photos", "memory", "disk"])
-def test_each_epoch_gives_each_image_once_in_an_order_of_its_own(make_config, photo_config, source):
+def test_each_epoch_gives_each_image_once_in_a_new_order(make_config, photo_config, source):
     kept = {} if source == "photos" else {"cache": source}
     config = make_config() if source == "digits" else photo_config(17, **kept)
     images = open_images(config.data, "train").read(np.arange(16))
@@ -62,13 +62,13 @@ def test_each_epoch_gives_each_image_once_in_an_order_of_its_own(make_config, ph
 
 
 @pytest.mark.parametrize("cache", ["none", "memory", "disk"])
-def test_the_order_does_not_depend_on_the_number_of_workers(photo_config, cache):
+def test_the_order_does_not_depend_on_the_number_of_parallel_reads(photo_config, cache):
     images = open_images(photo_config(33, cache=cache).data, "train")
     order = np.random.default_rng(0).permutation(32)
     mirrored = order % 3 == 0
     one, eight = (
-        np.concatenate(list(Batches(images, order, 4, mirrored, workers=workers)))
-        for workers in (1, 8)
+        np.concatenate(list(Batches(images, order, 4, mirrored, parallel_reads=count)))
+        for count in (1, 8)
     )
     np.testing.assert_array_equal(one, eight)
     alone = images.read([order[5]])[0]
@@ -85,7 +85,7 @@ def test_an_epoch_can_begin_at_any_step_without_reading_what_comes_before(
     original = images.source.read
     monkeypatch.setattr(images.source, "read", lambda i: read.append(i) or original(i))
     for start in range(5):
-        rest = list(data.shuffled_batches(config, images, seed=3, epoch=2, start=start))
+        rest = list(shuffled_batches(config, images, seed=3, epoch=2, start=start))
         assert len(rest) == 4 - start
         for expected, batch in zip(whole[start:], rest, strict=True):
             np.testing.assert_array_equal(expected, batch)
@@ -130,9 +130,9 @@ def test_a_split_by_content(tmp_path, photos, make_config):
     half = dict(list(files.items())[:100])
     assert names("c", half) == test & half.keys()
     assert names("a", files, **{"data.split_seed": 1}) != test
-    for seed in range(5):  # equal files are on the same side
-        one_side = names("a", files, **{"data.split_seed": seed})
-        assert ("photo_000.jpg" in one_side) == ("zzz.jpg" in one_side)
+    for seed in range(5):  # equal files are in the same split
+        drawn = names("a", files, **{"data.split_seed": seed})
+        assert ("photo_000.jpg" in drawn) == ("zzz.jpg" in drawn)
 
 
 def test_an_empty_split(photo_config):
@@ -149,16 +149,16 @@ def test_a_bad_image_is_named_before_anything_is_trained(photo_config, photos):
     assert len(list(data.load(config, "test"))) == 1  # the one test image is fine
 
 
-def test_bad_images_are_left_out_if_so_configured(photo_config, photos):
+def test_bad_images_are_left_out_with_skip(photo_config, photos):
     config = photo_config(10, {"photo_003.jpg": b"", "photo_009.jpg": b"?"}, on_bad_image="skip")
     train, test = (open_images(config.data, split) for split in ("train", "test"))
     assert [int(name[6:9]) for name in train.names] == [0, 1, 2, 4, 5, 6, 7]
     assert [int(name[6:9]) for name in test.names] == [8]
-    assert data.prepare(config) == ({"train": 7, "test": 1}, 2)
+    assert prepare(config) == ({"train": 7, "test": 1}, 2)
 
 
 @pytest.mark.parametrize("damage", ["removed", "truncated"])
-def test_an_image_that_breaks_during_training_is_named(photo_config, tmp_path, damage):
+def test_an_image_damaged_during_training_is_named(photo_config, tmp_path, damage):
     config = photo_config(9)
     batches = data.load(config, "train")
     assert len(list(batches)) == 2
@@ -175,26 +175,26 @@ def test_an_image_that_breaks_during_training_is_named(photo_config, tmp_path, d
             data.load(config, "train")
 
 
-def test_the_images_are_looked_at_once(photo_config, tmp_path, monkeypatch):
+def test_every_image_is_looked_at_once(photo_config, tmp_path, monkeypatch):
     config = photo_config(9)
-    data.prepare(config)
+    prepare(config)
 
     def refuse(content):
         raise AssertionError("decoded again")
 
-    original = data.inventory.to_decodable
-    monkeypatch.setattr(data.inventory, "to_decodable", refuse)
-    data.prepare(config)
+    original = inventory.to_decodable
+    monkeypatch.setattr(inventory, "to_decodable", refuse)
+    prepare(config)
     (kept,) = (tmp_path / "data").iterdir()
     kept.write_bytes(kept.read_bytes()[:-30])
-    monkeypatch.setattr(data.inventory, "to_decodable", original)
+    monkeypatch.setattr(inventory, "to_decodable", original)
     with pytest.warns(UserWarning, match="damaged; the images are looked at again"):
-        data.prepare(config)
-    data.prepare(config)
+        prepare(config)
+    prepare(config)
 
 
-def test_folders_that_look_alike_are_told_apart(tmp_path, make_config):
-    """Equal names, sizes and times of the content, as in archives with fixed dates."""
+def test_folders_with_equal_names_sizes_and_times_are_told_apart(tmp_path, make_config):
+    """Their files have equal names, sizes and times, as in archives with fixed dates."""
     pictures = {}
     for name, value in (("a", 0), ("b", 255)):
         content = tf.io.encode_png(np.full((8, 8, 3), value, np.uint8)).numpy()
@@ -207,25 +207,25 @@ def test_folders_that_look_alike_are_told_apart(tmp_path, make_config):
     assert pictures == {"a": -1.0, "b": 1.0}
 
 
-def test_a_file_that_changes_while_all_are_looked_at_is_looked_at_again(
+def test_a_file_that_changes_during_the_look_is_looked_at_again(
     photo_config, tmp_path, monkeypatch
 ):
     config = photo_config(9)
     first = tmp_path / "images" / "photo_000.jpg"
-    original = data.inventory.to_decodable
+    original = inventory.to_decodable
 
     def change(content):
-        monkeypatch.setattr(data.inventory, "to_decodable", original)
+        monkeypatch.setattr(inventory, "to_decodable", original)
         first.write_bytes(first.read_bytes() + b"more")
         return original(content)
 
-    monkeypatch.setattr(data.inventory, "to_decodable", change)
+    monkeypatch.setattr(inventory, "to_decodable", change)
     before = open_images(config.data, "train").digests
     after = open_images(config.data, "train").digests
     assert np.any(before[0] != after[0])
 
 
-def test_what_could_not_be_read_is_tried_again(photo_config, tmp_path):
+def test_an_image_that_could_not_be_read_is_tried_again(photo_config, tmp_path):
     config = photo_config(9, on_bad_image="skip")
     path, away = tmp_path / "images" / "photo_004.JPEG", tmp_path / "away"
     path.rename(away)
@@ -241,19 +241,19 @@ def test_a_cache_folder_that_cannot_be_made(photo_config, tmp_path):
         open_images(config.data, "train")
 
 
-def test_fewer_images_than_a_batch_or_than_asked_for(photo_config):
+def test_fewer_images_than_a_batch_or_than_train_size(photo_config):
     with pytest.raises(UserError, match="3 images to train, fewer than one batch of 4"):
         data.load(photo_config(4), "train")
     with pytest.raises(UserError, match="3 images to train, fewer than 9"):
         data.load(photo_config(4, train_size=9), "train")
 
 
-def test_whole_batches_must_hold_enough_images_to_compare_features(make_config):
+def test_full_batches_must_hold_enough_images_to_compare_features(make_config):
     config = make_config(**{"evaluate.batch_size": 3, "evaluate.features": "digits"})
-    data.check_size(config, "train", 4)
-    with pytest.raises(UserError, match="of which whole batches of 3 are 3"):
-        data.check_size(config, "test", 5)
-    data.check_size(config, "test", 6)
+    check_size(config, "train", 4)
+    with pytest.raises(UserError, match="5 images to test; full batches of 3 hold 3 of them"):
+        check_size(config, "test", 5)
+    check_size(config, "test", 6)
 
 
 def test_unknown_split(make_config):
@@ -261,12 +261,12 @@ def test_unknown_split(make_config):
         data.load(make_config(), "validation")
 
 
-def test_all_formats_pass_through_the_pipeline_as_they_are_decoded(photo_config):
+def test_the_pipeline_decodes_and_resizes_all_formats(photo_config):
     images = open_images(photo_config(9, test_size=1).data, "train")
     for index, name in enumerate(images.names):
         content = images.source.read(index)
         decoded = tf.io.decode_image(content, channels=3 if "png" not in name else 4).numpy()
-        if "png" in name:  # it has alpha, which is laid over white
+        if "png" in name:  # its alpha is laid over white
             alpha = decoded[..., 3:] / 255
             decoded = np.rint(decoded[..., :3] * alpha + 255 * (1 - alpha))
         expected = tf.image.resize(decoded, (16, 16)) / 127.5 - 1

@@ -1,27 +1,38 @@
-"""Progress as it is shown on a terminal and in a log."""
+"""Progress on a terminal, and in a log."""
 
 import io
 
 import pytest
 from rich.console import Console
 
-from train.display import Display
-from train.job import Job, Report
-from train.run_folder import RunFolder
+from evaluate.metrics.table import summarise
+from tests.conftest import make_job
+from train.experiment.display import Display
+from train.experiment.jobs import StepsDone
 
+STEPS = [100, 100]  # an epoch, of each job
 ROW = {"encoder_loss": 0.8471, "latent_entropy": 139.84, "fid": 180.31}
 
 
 @pytest.fixture
-def jobs(tmp_path):
-    return [Job(run, 0, tmp_path / run) for run in ("normal_dls_dg", "uniform_mse_dg")]
+def make_jobs(tmp_path, make_config):
+    """A function: two jobs, with some keys of their config changed."""
+
+    def make(**changes):
+        config = make_config(**changes)
+        return [
+            make_job(config, tmp_path / run, run) for run in ("normal_dls_dg", "uniform_mse_dg")
+        ]
+
+    return make
 
 
-def test_one_bar_for_the_experiment_and_one_for_each_run_in_80_columns(make_config, jobs):
+def test_one_bar_for_the_experiment_and_one_for_each_run_in_80_columns(make_jobs):
+    jobs = make_jobs(**{"train.epochs": 12})
     console = Console(file=io.StringIO(), width=80, force_terminal=True, color_system=None)
-    with Display(make_config(**{"train.epochs": 12}), jobs, 100, console) as display:
+    with Display(jobs, STEPS, summarise, console) as display:
         for job in jobs:
-            display.update(Report(job, 12, 50, ROW))
+            display.update(StepsDone(job, 12, 50, ROW))
         display.bars.refresh()
         experiment = display.bars.tasks[0]
         assert (experiment.completed, experiment.total) == (2 * 1150, 2 * 1200)
@@ -35,21 +46,23 @@ def test_one_bar_for_the_experiment_and_one_for_each_run_in_80_columns(make_conf
     assert second.rstrip().endswith("L_enc 0.847  entropy 139.8  FID 180.3")
 
 
-def test_epochs_of_an_earlier_start_do_not_count(make_config, jobs):
-    RunFolder(jobs[0].folder).create()
-    RunFolder(jobs[0].folder).metrics_path.write_text('{"epoch": 1}\n')
-    with Display(make_config(), jobs, 100) as display:
+def test_epochs_of_an_earlier_start_do_not_count(make_jobs):
+    jobs = make_jobs()
+    jobs[0].folder.create()
+    jobs[0].folder.metrics_path.write_text('{"epoch": 1}\n')
+    with Display(jobs, STEPS, summarise) as display:
         assert display.bars.tasks[0].total == 300
-        display.update(Report(jobs[0], 2, 30, {}))
+        display.update(StepsDone(jobs[0], 2, 30, {}))
         assert display.bars.tasks[0].completed == 30
 
 
-def test_a_log_gets_a_line_an_epoch(make_config, jobs):
+def test_a_log_gets_a_line_an_epoch(make_jobs):
+    jobs = make_jobs()
     log = io.StringIO()
-    with Display(make_config(), jobs, 100, Console(file=log, width=80)) as display:
-        display.update(Report(jobs[0], 1, 50, {"encoder_loss": 2.0}))
-        display.update(Report(jobs[0], 1, 100, ROW | {"epoch": 1}))
-        display.update(Report(jobs[0], 2, 100, ROW | {"epoch": 2}))
+    with Display(jobs, STEPS, summarise, Console(file=log, width=80)) as display:
+        display.update(StepsDone(jobs[0], 1, 50, {"encoder_loss": 2.0}))
+        display.update(StepsDone(jobs[0], 1, 100, ROW | {"epoch": 1}))
+        display.update(StepsDone(jobs[0], 2, 100, ROW | {"epoch": 2}))
     assert log.getvalue().splitlines() == [
         "normal_dls_dg 1/2: L_enc 0.847  entropy 139.8  FID 180.3",
         "normal_dls_dg done: L_enc 0.847  entropy 139.8  FID 180.3",

@@ -20,8 +20,8 @@ from tests.distributed import (
     train_in_cluster,
 )
 from tests.test_golden import assert_same_weights
-from train.distribution import Workers
-from train.run_folder import RunFolder
+from train.runs.folder import RunFolder
+from train.runtime.distribution import Workers
 
 _LONGEST_WAIT = 300
 

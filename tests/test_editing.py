@@ -1,4 +1,4 @@
-"""Moving latents, against values by hand."""
+"""Moving latents, against values by hand; and folders that appear whole or not at all."""
 
 import errno
 
@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from config import UserError
-from evaluate.files import NewFolder
-from evaluate.trained.editing import find_direction, frames_along, frames_between, parse_elements
+from data.storage import NewFolder
+from evaluate.inversion.editing import find_direction, frames_along, frames_between, parse_elements
 
 
 class Run:
-    """What `parse_elements` asks of a run."""
+    """What `parse_elements` needs from a trained run."""
 
     scale = np.ones(4)
     elements_by_importance = np.array([2, 0, 3, 1])

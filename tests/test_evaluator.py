@@ -1,16 +1,16 @@
-"""What is measured after an epoch, against plain computations from the definitions."""
+"""The metrics of an epoch against plain computations from their definitions."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from config import Config
-from data import open_images
+from data.loading import open_images
 from evaluate.evaluator import Evaluator
-from evaluate.frechet import frechet_distance
-from evaluate.precision_recall import precision_recall
-from evaluate.reconstruction import psnr, ssim
-from models.reference_weights import load_arrays, to_arrays
+from evaluate.metrics.frechet import frechet_distance
+from evaluate.metrics.image_quality import psnr, ssim
+from evaluate.metrics.precision_recall import precision_recall
+from models.reference.weights import load_arrays, to_arrays
 from tests.conftest import TINY, merge
 from train.step import Trainer
 
@@ -35,7 +35,14 @@ def evaluator(tmp_path_factory):
         np.random.default_rng(0).uniform(0.1, 1.0, (5, 6)).astype(np.float32)
     )
     images = open_images(CONFIG.data, "test")
-    return Evaluator(CONFIG, trainer, images, PixelFeatures(), tmp_path_factory.mktemp("cache"))
+    cache = tmp_path_factory.mktemp("cache")
+    return Evaluator(CONFIG, trainer, trainer.processes, images, PixelFeatures(), cache)
+
+
+def open_without_features(trainer):
+    """The evaluator of a trainer on the same images, without features."""
+    images = open_images(CONFIG.data, "test")
+    return Evaluator(CONFIG, trainer, trainer.processes, images)
 
 
 def clipped(images):
@@ -44,10 +51,10 @@ def clipped(images):
 
 def test_measures_by_the_definitions(evaluator):
     row, per_image = evaluator.measure(epoch=3)
-    trainer, networks = evaluator.trainer, evaluator.trainer.networks
+    trainer, networks = evaluator.model, evaluator.model.networks
     scale = np.asarray(trainer.scale())
     real = evaluator.batches.images.read(np.arange(40))
-    latents = np.asarray(evaluator._sample(40, 2**31 + 3))
+    latents = np.asarray(trainer.sample_latents(40, 2**31 + 3))
     generated = networks.generate(latents, scale)
     fake = clipped(generated)
     for name, images in {"fake": fake, "real": real}.items():
@@ -107,13 +114,13 @@ def test_protocol_says_how_the_numbers_are_made(evaluator):
     }
 
 
-def test_sheets_show_the_same_latents_and_images_in_every_run_and_epoch(evaluator):
-    """Of another seed and method, but with the same weights and scale: the same sheets."""
+def test_sheets_show_the_same_latents_and_images_in_every_run_and_epoch(evaluator, monkeypatch):
+    """A run with another seed and method, but the same weights and scale, has the same sheets."""
     other = Trainer(CONFIG, "normal_mse_d", seed=5)
-    load_arrays(other.networks, to_arrays(evaluator.trainer.networks))
-    other.scale = evaluator.trainer.scale
+    load_arrays(other.networks, to_arrays(evaluator.model.networks))
+    monkeypatch.setattr(other, "scale", evaluator.model.scale)
     sheets = evaluator.sheets()
-    again = Evaluator(CONFIG, other, open_images(CONFIG.data, "test"), None).sheets()
+    again = open_without_features(other).sheets()
     ranks = {f"interpolation_{rank}" for rank in range(1, 7)}  # of 6 latent elements
     pairs = {"real_reconstructed", "fake_reconstructed"}
     assert set(sheets) == {"samples", "latent_noise"} | pairs | ranks
@@ -123,15 +130,13 @@ def test_sheets_show_the_same_latents_and_images_in_every_run_and_epoch(evaluato
 
 
 @pytest.mark.parametrize("run", ["normal_dls_d", "uniform_dls_d"])
-def test_latents_and_entropy_are_of_the_runs_prior(run):
+def test_latents_and_entropy_follow_the_prior_of_the_run(run):
     trainer = Trainer(CONFIG, run)
-    evaluator = Evaluator(CONFIG, trainer, open_images(CONFIG.data, "test"), None)
-    greatest = max(
-        np.abs(x).max() for x in (trainer.sample_latents(999), evaluator._sample(999, 1))
-    )
+    evaluator = open_without_features(trainer)
     per_element = {"normal": 0.5 * np.log(2 * np.pi * np.e), "uniform": np.log(2 * np.sqrt(3))}
     prior = run.partition("_")[0]
-    assert (greatest > 2) == (prior == "normal")
+    for latents in (trainer.sample_latents(999, trainer.random), evaluator.sheet_latents):
+        assert (np.abs(latents).max() > 2) == (prior == "normal")
     entropy = evaluator.measure(1)[0]["latent_entropy"]  # s = 1 before the first step
     assert entropy == pytest.approx(6 * per_element[prior], rel=1e-5)
 
@@ -142,7 +147,7 @@ def test_psnr_by_hand():
     np.testing.assert_allclose(psnr(images, others), [20.0, 40.0], rtol=1e-4)
 
 
-def test_ssim_is_that_of_wang_2004():
+def test_ssim_is_as_wang_et_al_2004_define_it():
     """Gaussian windows of 11 pixels and deviation 1.5, inside the image, a channel at a time."""
     random = np.random.default_rng(0)
     image = random.uniform(-1, 1, (16, 16, 3))

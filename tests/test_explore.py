@@ -1,4 +1,4 @@
-"""The page on which images are explored: what it computes, and the page itself in a browser."""
+"""The page of `python main.py explore`: what it computes, and the page itself in a browser."""
 
 import asyncio
 import base64
@@ -15,11 +15,11 @@ import pytest
 from PIL import Image
 
 from config import Config, UserError
-from data.files import read_images
 from data.images import BadImageError, to_uint8
-from evaluate.trained import explore_server
-from evaluate.trained.explore import Explorer, decibels, png
-from evaluate.trained.run import TrainedRun
+from data.user_images import read_images
+from evaluate.inversion import explore_server
+from evaluate.inversion.explore import Explorer, decibels, to_png
+from evaluate.trained_run import TrainedRun
 from tests.conftest import SMALLEST, TINY, merge, write_run
 
 ROOT = Path(__file__).parent.parent
@@ -42,7 +42,7 @@ def explorer(run):
 
 @pytest.fixture(scope="module")
 def photo(tmp_path_factory):
-    """A sideways photo with an EXIF orientation, which no plain decoder turns upright."""
+    """A sideways photo with an EXIF orientation: TensorFlow alone does not turn it upright."""
     path = tmp_path_factory.mktemp("photo") / "photo.jpg"
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -90,7 +90,7 @@ def test_picture_is_what_the_run_generates(explorer):
 
     expected = explorer.trained.generate(latent[None])[0]
     np.testing.assert_array_equal(picture, expected)
-    np.testing.assert_array_equal(pixels(png(picture)), to_uint8(expected))
+    np.testing.assert_array_equal(pixels(to_png(picture)), to_uint8(expected))
     assert decibels(picture, np.clip(picture + 0.02, -1, 1)) > 30
 
 
@@ -119,12 +119,12 @@ def test_save_never_writes_over_anything(explorer):
 
 
 def test_port_in_use_is_told_and_passed_over():
-    with explore_server.listening() as taken:
+    with explore_server.listen() as taken:
         host, port = taken.getsockname()
         assert host == "127.0.0.1"
         with pytest.raises(UserError, match=f"^port {port}: address already in use; [^\n]*$"):
-            explore_server.listening(port)
-        with explore_server.listening() as other:
+            explore_server.listen(port)
+        with explore_server.listen() as other:
             assert other.getsockname()[1] > port
 
 
@@ -155,7 +155,7 @@ def test_other_sites_are_refused(headers, status):
         sent.append(message)
 
     scope = {"type": "http", "headers": list(headers.items())}
-    asyncio.run(explore_server.local_only(answer)(scope, None, note))
+    asyncio.run(explore_server.refuse_other_sites(answer)(scope, None, note))
     assert sent[0]["status"] == status
     assert (
         status == 403
@@ -165,7 +165,10 @@ def test_other_sites_are_refused(headers, status):
 
 @contextlib.contextmanager
 def served(run):
-    """Yields the address of the real command's page; afterwards Ctrl-C ends it in one line."""
+    """Yields the address of the page that the real command serves.
+
+    Afterwards, checks that Ctrl-C ends the command with one line.
+    """
     command = [sys.executable, "main.py", "explore", str(run)]
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, cwd=ROOT, **streams) as process:
@@ -183,7 +186,7 @@ def served(run):
 
 @pytest.fixture
 def page(browser):
-    """A page of a headless Chromium; `page.asked` are the addresses that it asks for."""
+    """A page in a headless Chromium; `page.asked` are the addresses that it requests."""
     from playwright.sync_api import expect
 
     pytest.importorskip("streamlit", reason="pip install -r requirements-optional.txt")
@@ -196,14 +199,14 @@ def page(browser):
 
 
 def shown(page, count):
-    """The pixels of the images on the page, once there are so many."""
+    """The pixels of the images on the page, once there are `count` of them."""
     images = page.locator(".pictures img")
     page.locator(f".pictures figure:nth-child({count})").wait_for()
     return [pixels(base64.b64decode(s.split(",")[1])) for s in images.evaluate_all(SRC)]
 
 
 def shown_next(page, previous):
-    """The same, once the last of two differs from the previous one."""
+    """The pixels of two images on the page, once the second is no longer the PNG `previous`."""
     source = f"data:image/png;base64,{base64.b64encode(previous).decode()}"
     page.locator(f'.pictures figure:nth-child(2) img:not([src="{source}"])').wait_for()
     return shown(page, 2)
@@ -226,7 +229,7 @@ def test_page(run, photo, explorer, page):
         label = page.get_by_text(f"rank 1: element {first}")
         page.expect(label).to_have_count(1)  # the old one is gone
         page.get_by_role("slider").first.press("End")
-        _, moved = shown_next(page, png(reconstruction))
+        _, moved = shown_next(page, to_png(reconstruction))
         latent = explorer.move(latent, {first: explorer.limits(latent, first)[1]})
         np.testing.assert_array_equal(moved, to_uint8(explorer.generate(latent)))
 

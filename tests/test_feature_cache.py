@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from config import UserError
-from data import ordered_batches
 from data.digits import DigitImages
-from evaluate.feature_cache import images_digest, real_features
-from train.distribution import Workers
+from data.loading import ordered_batches
+from evaluate.features.cache import images_digest, real_features
+from train.runtime.distribution import Processes
 
 
 class CountingFeatures:
-    """Mean colours; counts the batches that it was asked for."""
+    """A feature network that returns mean colours and counts its batches."""
 
     def __init__(self, weights="a", resize="none"):
         self.protocol = {"features": "any label", "features_sha256": weights, "resize": resize}
@@ -25,12 +25,12 @@ class CountingFeatures:
 def look_up(folder, features, batches):
     digest, count = images_digest(batches), len(batches.order)
     extract = features.extract
-    return real_features(folder, features.protocol, batches, digest, count, extract, Workers())
+    return real_features(folder, features.protocol, batches, digest, count, extract, Processes())
 
 
 @pytest.fixture
 def batches(make_config):
-    """A function: the batches of the tiny test split, with one pixel changed if asked to."""
+    """A function: the batches of the tiny test split, with `change` added to one pixel."""
 
     def make(change=0.0):
         images = DigitImages(16)
@@ -41,16 +41,16 @@ def batches(make_config):
     return make
 
 
-def test_the_second_time_they_are_read(batches, tmp_path):
+def test_the_second_time_features_are_read(batches, tmp_path):
     features = CountingFeatures()
     first = look_up(tmp_path, features, batches())
     again = look_up(tmp_path, features, batches())
-    assert features.calls == 2  # the batches of the first time
+    assert features.calls == 2  # two batches, both of the first time
     np.testing.assert_array_equal(first, again)
     np.testing.assert_allclose(first, DigitImages(16).pixels[:8].mean(axis=(1, 2)), atol=1e-6)
 
 
-def test_another_image_other_weights_or_another_resize_miss(batches, tmp_path):
+def test_features_are_computed_for_another_image_other_weights_or_another_resize(batches, tmp_path):
     look_up(tmp_path, CountingFeatures(), batches())
     others = [
         (CountingFeatures(), batches(change=0.01)),
@@ -64,7 +64,7 @@ def test_another_image_other_weights_or_another_resize_miss(batches, tmp_path):
 
 
 @pytest.mark.parametrize("damage", [b"", b"no array", None])
-def test_a_damaged_file_is_made_again_with_a_warning(batches, tmp_path, damage):
+def test_features_from_a_damaged_file_are_computed_again_with_a_warning(batches, tmp_path, damage):
     expected = look_up(tmp_path, CountingFeatures(), batches())
     (path,) = tmp_path.iterdir()
     path.write_bytes(path.read_bytes()[:-20] if damage is None else damage)

@@ -7,9 +7,9 @@ import tensorflow as tf
 
 from config import UserError
 from data.digits import DigitImages
-from evaluate import digit_classifier
-from evaluate.features import load_features, load_spatial_features
-from evaluate.frechet import frechet_distance, single_image_frechet_distance
+from evaluate.features import digit_classifier
+from evaluate.features.networks import load_features, load_spatial_features
+from evaluate.metrics.frechet import frechet_distance, single_image_frechet_distance
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +91,7 @@ def test_inception_from_a_local_file(inception, tmp_path):
 
 @pytest.fixture
 def saved_model(tmp_path):
-    """A function: save a model with this input shape and these layers; its "model:PATH"."""
+    """A function: save a model with this input shape and these layers; returns "model:PATH"."""
 
     def save(shape, *layers):
         keras.Sequential([keras.Input(shape), *layers]).save(tmp_path / "own.keras")
@@ -159,11 +159,11 @@ def test_spatial_features_are_those_before_the_second_pooling(inception):
     assert single_image_frechet_distance(maps[0], maps[0]) == pytest.approx(0.0, abs=1e-6)
 
 
-def test_none_goes_without(tmp_path):
+def test_none_loads_no_network(tmp_path):
     assert load_features("none", tmp_path) is None
 
 
-def test_inception_weights_that_are_not_there(tmp_path, monkeypatch):
+def test_missing_inception_weights(tmp_path, monkeypatch):
     with pytest.raises(UserError, match=r"no such weight file: .*nowhere\.h5"):
         load_features(f"inception_v3:{tmp_path}/nowhere.h5", tmp_path)
     (tmp_path / "other.h5").write_bytes(b"no weights")

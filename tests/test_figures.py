@@ -6,18 +6,27 @@ import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from config import RUN_NAMES, UserError
-from evaluate.curves import CURVES, MORE_CURVES, draw_curves
-from evaluate.figures import PAIR_SHEETS, draw_figures, draw_interpolation, draw_pairs
-from evaluate.sheets import save_sheet, tile
+from config import PAPER_RUNS, UserError
+from data.storage import save_image
+from evaluate.report.charts import comparison_charts, paper_charts, run_style
+from evaluate.report.curves import draw_chart
+from evaluate.report.figures import draw_figures, draw_interpolation, draw_pairs
+from evaluate.sheets import tile
 from tests.conftest import PROTOCOL, write_measured_run, write_sheets
-from train.run_folder import read_runs
+from train.runs.experiment import read_runs
+
+
+def axes_of(folder, number=None, name=None):
+    """The axes of one of the paper's figures, by number or by the name of its file."""
+    charts = list(paper_charts(read_runs(folder)))
+    (chart,) = [c for n, c in charts if (n == number if number else c.name == name)]
+    return draw_chart(chart).axes[0]
 
 
 @pytest.fixture(scope="module")
 def experiment(tmp_path_factory):
     folder = tmp_path_factory.mktemp("experiment")
-    for offset, name in enumerate(RUN_NAMES):
+    for offset, name in enumerate(PAPER_RUNS):
         run = write_measured_run(folder, name, offset=offset)
         if name == "normal_dls_dg":
             write_sheets(run, epoch=3)
@@ -28,21 +37,20 @@ def experiment(tmp_path_factory):
 @pytest.fixture(scope="module")
 def figures(experiment):
     """What `draw_figures` returns."""
-    return draw_figures(experiment)
+    return draw_figures(read_runs(experiment), experiment / "figures")
 
 
 def test_all_17_figures_are_drawn(figures):
-    drawn, missing = figures
-    assert list(drawn) == list(range(1, 18))
-    assert missing == {}
-    for number, path in drawn.items():
+    assert list(figures.numbered) == list(range(1, 18))
+    assert (figures.missing, figures.curves, figures.sheets) == ({}, [], [])
+    for number, path in figures.numbered.items():
         assert path.name == f"figure_{number:02d}.png"
         assert path.read_bytes().startswith(b"\x89PNG")
         assert path.with_suffix(".svg").exists() == (number not in (11, 16, 17))
 
 
 def test_a_curve_shows_the_four_methods_of_its_prior(experiment):
-    (axes,) = draw_curves(CURVES[1], "uniform", read_runs(experiment), number=2).axes
+    axes = axes_of(experiment, 2)
     lines = {line.get_label(): list(line.get_ydata()) for line in axes.lines}
     assert lines == {
         "DLS, DG": [14.0, 24.0, 34.0],
@@ -56,7 +64,7 @@ def test_a_curve_shows_the_four_methods_of_its_prior(experiment):
 
 
 def test_entropy_is_shown_for_dls_only_with_its_greatest_value(experiment):
-    (axes,) = draw_curves(CURVES[5], "normal", read_runs(experiment)).axes
+    axes = axes_of(experiment, 5)
     lines = {line.get_label(): line.get_ydata() for line in axes.lines}
     greatest = 10 * 0.5 * np.log(2 * np.pi * np.e)
     assert set(lines) == {"DLS, D", "DLS, DG", f"greatest possible: {greatest:.1f}"}
@@ -66,7 +74,7 @@ def test_entropy_is_shown_for_dls_only_with_its_greatest_value(experiment):
 def test_several_seeds_give_their_mean_and_a_band(tmp_path):
     write_measured_run(tmp_path, "normal_dls_d", seed=0)
     write_measured_run(tmp_path, "normal_dls_d", seed=1, offset=2.0)
-    (axes,) = draw_curves(CURVES[3], "normal", read_runs(tmp_path)).axes
+    axes = axes_of(tmp_path, 3)
     assert list(axes.lines[0].get_ydata()) == [11.0, 21.0, 31.0]
     band = axes.collections[0].get_paths()[0].vertices[:, 1]
     assert (band.min(), band.max()) == pytest.approx((11 - 2**0.5, 31 + 2**0.5))
@@ -77,7 +85,7 @@ def test_one_seed_has_a_band_of_its_intervals(tmp_path):
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").open()]
     rows[1]["intervals"] = {"fid": [15.0, 26.0]}
     (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    (axes,) = draw_curves(CURVES[1], "normal", read_runs(tmp_path)).axes
+    axes = axes_of(tmp_path, 1)
     band = axes.collections[0].get_paths()[0].vertices
     assert sorted(set(band[band[:, 0] == 2, 1])) == [15.0, 26.0]
     assert set(band[band[:, 0] == 3, 1]) == {30.0}  # an epoch without intervals
@@ -87,15 +95,15 @@ def test_precision_and_recall_are_drawn_beside(experiment, figures):
     for name in ("precision_normal", "precision_uniform", "recall_normal", "recall_uniform"):
         assert (experiment / "figures" / f"{name}.png").exists()
         assert (experiment / "figures" / f"{name}.svg").exists()
-    (axes,) = draw_curves(MORE_CURVES["recall"], "uniform", read_runs(experiment)).axes
+    axes = axes_of(experiment, name="recall_uniform")
     assert axes.get_ylabel() == "Recall, digit-classifier features\n9 real and 8 generated images"
     assert axes.get_title().startswith("Recall, $Z_i")
 
 
 def test_what_is_missing_is_named(tmp_path):
     write_measured_run(tmp_path, "uniform_mse_d")
-    drawn, missing = draw_figures(tmp_path)
-    assert list(drawn) == [2, 4, 8, 10, 13, 15]
+    _, numbered, missing, *_ = draw_figures(read_runs(tmp_path), tmp_path / "figures")
+    assert list(numbered) == [2, 4, 8, 10, 13, 15]
     assert missing[1] == "no run measured it"
     assert missing[6] == "no run measured it"
     assert missing[17] == "it shows normal_dls_dg"
@@ -106,23 +114,28 @@ def test_figure_17_stacks_one_row_of_each_element(tmp_path):
     rows = np.full((64, 16, 16, 3), -1.0)
     for rank in range(1, 9):  # the first latent's row of sheet r has brightness r / 8
         rows[:8] = rank / 4 - 1
-        save_sheet(folder / f"interpolation_{rank}.png", tile(rows))
-    figure = draw_interpolation(17, folder)
+        save_image(folder / f"interpolation_{rank}.png", tile(rows))
+    figure = draw_interpolation(folder, "Figure 17", "normal")
     stacked = figure.axes[1].images[0].get_array()
     np.testing.assert_allclose(stacked[20::100, 20, 0], np.arange(1, 9) / 8, atol=0.01)
 
 
 def test_all_text_lies_within_the_figures(experiment):
     runs = read_runs(experiment)
-    figures = [draw_curves(curve, "uniform", runs, first) for first, curve in CURVES.items()]
-    folder = runs["normal_dls_dg"][0].images(3)
-    figures += [draw_pairs(11, PAIR_SHEETS[11], folder), draw_interpolation(17, folder)]
+    figures = [draw_chart(chart) for number, chart in paper_charts(runs) if number]
+    figures += [draw_chart(chart) for chart in comparison_charts(runs)]
+    (run,) = [run for run in runs if run.name == "normal_dls_dg"]
+    images = run.folders[0].images(3)
+    title = "Figure 11: DLS, DG generated images reconstruction"
+    figures.append(draw_pairs(images, "fake_reconstructed", title))
+    figures.append(draw_interpolation(images, "Figure 17: Latent interpolation", "uniform"))
     for figure in figures:
         canvas = FigureCanvasAgg(figure)
         canvas.draw()
         width, height = canvas.get_width_height()
         axes = [text for axes in figure.axes for text in (axes.title, axes.xaxis.label)]
-        for text in figure.texts + axes:
+        legends = [text for legend in figure.legends for text in legend.get_texts()]
+        for text in figure.texts + axes + legends:
             box = text.get_window_extent()
             assert 0 <= box.x0 <= box.x1 <= width, text
             assert 0 <= box.y0 <= box.y1 <= height, text
@@ -136,11 +149,17 @@ def test_an_axis_that_cuts_values_says_so(tmp_path):
         for epoch, value in enumerate(values, start=1)
     ]
     (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    (axes,) = draw_curves(CURVES[3], "normal", read_runs(tmp_path)).axes
+    axes = axes_of(tmp_path, 3)
     assert axes.get_ylim() == (0, 1.5)
     assert [text.get_text() for text in axes.texts] == ["first epochs above 1.5 not shown"]
 
 
 def test_a_folder_without_runs(tmp_path):
     with pytest.raises(UserError, match="no run with metrics here"):
-        draw_figures(tmp_path)
+        read_runs(tmp_path)
+
+
+def test_runs_of_a_comparison_are_told_apart_by_color_and_dashes():
+    styles = [run_style(index) for index in range(32)]
+    assert len(set(styles)) == 32
+    assert len({style.color for style in styles}) == 8

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from evaluate.frechet import Moments, frechet_distance
+from evaluate.metrics.frechet import Moments, frechet_distance
 
 
 def features(width, seed, samples=None):

@@ -8,8 +8,8 @@ import pytest
 import tensorflow as tf
 
 from config import Config
-from models.reference_weights import load_arrays, to_arrays
-from train.losses import r1_penalty
+from models.reference.weights import load_arrays, to_arrays
+from train.penalties import r1_penalty
 from train.step import Trainer
 
 RECORDED = Path(__file__).parent / "recorded"

@@ -1,4 +1,4 @@
-"""From files to pixels: formats, modes, damage, resizing."""
+"""Decoding: formats, modes and damage; resizing."""
 
 import io
 import struct
@@ -9,14 +9,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from data.images import (
-    BadImageError,
-    decode,
-    resize,
-    to_decodable,
-    to_network_range,
-    to_uint8,
-)
+from data.images import BadImageError, decode, resize, to_decodable, to_network_range, to_uint8
 
 RANDOM = np.random.default_rng(0).integers(0, 256, (21, 30, 4), dtype=np.uint8)
 RGB = RANDOM[..., :3]
@@ -58,7 +51,7 @@ def test_lossless_formats_give_back_the_pixels(file_format, options):
     np.testing.assert_array_equal(pixels_of(encode(RGB, file_format, **options)), RGB)
 
 
-def test_a_jpeg_is_decoded_as_the_authors_code_does():
+def test_a_jpeg_is_decoded_as_in_the_authors_code():
     content = encode(RGB, "JPEG")
     np.testing.assert_array_equal(pixels_of(content), tf.io.decode_jpeg(content).numpy())
 
@@ -130,7 +123,7 @@ def test_cmyk():
 
 def test_a_photo_taken_sideways_is_turned_upright():
     exif = Image.Exif()
-    exif[0x0112] = 6  # to be turned by 90 degrees clockwise
+    exif[0x0112] = 6  # viewers turn it by 90 degrees clockwise
     smooth = np.kron(np.arange(4).reshape(2, 2), np.ones((16, 24)))[..., None] * 60
     content = encode(np.repeat(smooth, 3, -1).astype(np.uint8), "JPEG", exif=exif)
     assert pixels_of(content).shape == (48, 32, 3)
@@ -139,7 +132,7 @@ def test_a_photo_taken_sideways_is_turned_upright():
 
 
 def bomb():
-    """A PNG of 30,000 x 30,000 black pixels: 110 KB that would take 2.7 GB."""
+    """A PNG of 30,000 x 30,000 black pixels: 110 KB that decode to 2.7 GB."""
 
     def chunk(kind, content):
         check = zlib.crc32(kind + content)
@@ -170,7 +163,7 @@ def test_bad_images_are_refused_with_the_reason(content, reason):
 
 
 @pytest.mark.parametrize("file_format", ["JPEG", "PNG"])
-def test_what_tensorflow_decodes_it_also_finds_truncated(file_format):
+def test_tensorflow_finds_out_when_an_image_it_decodes_is_truncated(file_format):
     with pytest.raises(tf.errors.InvalidArgumentError):
         decode(to_decodable(encode(RGB, file_format)[:-100])[0])
 
@@ -196,7 +189,7 @@ def test_with_antialiasing_every_pixel_counts():
     assert np.max(resize(stripes, 8)) == 0.0
 
 
-def test_the_range_of_the_networks_and_the_way_back():
+def test_pixels_are_mapped_to_the_range_of_the_networks_and_back():
     np.testing.assert_allclose(to_network_range(np.uint8([0, 51, 255])), [-1.0, -0.6, 1.0])
     values = np.array([-3.0, -1.0, 0.0, 0.5, 1.0, 7.0])
     np.testing.assert_array_equal(to_uint8(values), [0, 0, 128, 191, 255, 255])

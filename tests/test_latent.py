@@ -43,7 +43,7 @@ def test_entropy_of_an_unscaled_uniform_is_the_log_of_its_width():
 
 
 def test_published_variance_window():
-    """The authors' trained model, "DLS, DG", normal: the paper's own end state."""
+    """The authors' trained model ("DLS, DG", normal prior): where the paper's training ends."""
     variance = np.load(PUBLISHED)
     assert float(differential_entropy(latent_scale(variance), "normal")) == pytest.approx(
         209.205, abs=0.01

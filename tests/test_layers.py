@@ -28,7 +28,7 @@ def random():
 
 
 def correlate(images, kernel, before, after, stride=1):
-    """Zero padding and a loop over windows; kernel (size, size, in, out)."""
+    """Convolve by zero padding and a loop over windows; kernel (size, size, in, out)."""
     size = kernel.shape[0]
     padded = np.pad(images, ((0, 0), (before, after), (before, after), (0, 0)))
     steps = range(0, padded.shape[1] - size + 1, stride)
@@ -94,7 +94,7 @@ def test_convolution(random):
 def test_down_convolution_filters_first(random, size):
     inputs, kernel = random(2, 8, 8, 3), random(size, size, 3, 4)
     filtered = correlate(inputs, per_channel(BINOMIAL, 3), 1, 2)
-    # 'SAME' with stride 2 on an even size: a 3x3 kernel is padded after only
+    # 'SAME' with stride 2 on an even size pads a 3x3 kernel's input at the end only
     expected = correlate(filtered, kernel, 0, size // 2, stride=2)
     np.testing.assert_allclose(convolve_down(inputs, kernel), expected, atol=1e-4)
 
@@ -109,9 +109,9 @@ def test_modulated_convolution(random, upsample):
     scale = style @ layer.style.kernel.numpy() * 2 / math.sqrt(5) + layer.style.bias.numpy() + 1
     outputs, kernel = inputs * scale[:, None, None, :], layer.kernel.numpy()
     if upsample:
-        # A transposed convolution is a convolution of the zero-filled input with the turned kernel.
-        turned = kernel[::-1, ::-1].transpose(0, 1, 3, 2)
-        outputs = correlate(insert_zeros(outputs), turned, 2, 0)
+        # A transposed convolution convolves the zero-filled input with the rotated kernel.
+        rotated = kernel[::-1, ::-1].transpose(0, 1, 3, 2)
+        outputs = correlate(insert_zeros(outputs), rotated, 2, 0)
         outputs = 4 * correlate(outputs, per_channel(BINOMIAL, 4), 1, 2)
     else:
         outputs = correlate(outputs, kernel, 1, 1)
@@ -124,7 +124,8 @@ def test_modulated_convolution(random, upsample):
 def test_upsampled_image_by_hand():
     row = np.array([4.0, 8.0], np.float32)
     images = np.tile(row[None, None, :, None], (1, 2, 1, 1))
-    # even: (3 x_i + x_{i+1}) / 4, odd: (x_i + 3 x_{i+1}) / 4, zeros beyond the end; rows likewise
+    # even columns: (3 x_i + x_{i+1}) / 4, odd ones: (x_i + 3 x_{i+1}) / 4, with zeros beyond the
+    # end; the same for rows
     across = np.array([5.0, 7.0, 6.0, 2.0])
     down = np.array([1.0, 1.0, 0.75, 0.25])
     np.testing.assert_allclose(
@@ -149,8 +150,8 @@ def test_layers_begin_as_standard_normal_with_zero_bias():
 
 
 @pytest.mark.parametrize("size", [1, 3])
-def test_gradients_of_the_convolution_are_those_of_tensorflow(random, size):
-    """Of the first order, and of the second as R1 takes it: by the input, then by the kernel."""
+def test_gradients_of_the_convolution_equal_tensorflows(random, size):
+    """First order, and second order as R1 needs it: by the input, then by the kernel."""
     feature_maps, kernel = random(2, 5, 7, 3), random(size, size, 3, 4)
     weights = random(2, 5, 7, 4)
 

@@ -1,14 +1,15 @@
-"""Steps taken several in one call: when, and that it changes nothing."""
+"""When the loop takes several steps in one call, that it changes nothing, and an epoch's means."""
+
+import math
 
 import pytest
 
 from config import Config
-from tests.conftest import SMALLEST, TINY, merge
+from tests.conftest import SMALLEST, TINY, merge, run_in
 from tests.survival import final_state, same
-from train import loop
-from train.job import Job, run_job
-from train.loop import _Clock
-from train.run_folder import RunFolder
+from train import clock
+from train.clock import Clock
+from train.runs.progress import EpochMeans, Progress
 
 
 def test_steps_in_calls_of_ten_end_as_one_by_one(tmp_path, monkeypatch):
@@ -17,13 +18,12 @@ def test_steps_in_calls_of_ten_end_as_one_by_one(tmp_path, monkeypatch):
     )
     folders, calls = [], []
     for seconds in (0.0, 1e6):  # no step is fast enough; every step is
-        monkeypatch.setattr(loop, "REPORT_SECONDS", seconds)
-        count = _Clock.steps_at_once
+        monkeypatch.setattr(clock, "MOST_SECONDS_A_CALL", seconds)
+        count = Clock.steps_at_once
         monkeypatch.setattr(
-            _Clock, "steps_at_once", lambda *a, count=count: calls.append(count(*a)) or calls[-1]
+            Clock, "steps_at_once", lambda *a, count=count: calls.append(count(*a)) or calls[-1]
         )
-        folders.append(RunFolder(tmp_path / str(seconds)))
-        run_job(config, Job("normal_dls_dg", 0, folders[-1].path), tmp_path, lambda report: None)
+        folders.append(run_in(config, tmp_path / str(seconds)))
         monkeypatch.undo()
     assert calls == [1] * 35 + [1] * 10 + [10, 10] + [1] * 5
     one_by_one, together = folders
@@ -42,7 +42,22 @@ def test_steps_in_calls_of_ten_end_as_one_by_one(tmp_path, monkeypatch):
     ],
 )
 def test_no_call_goes_past_a_checkpoint_or_the_end(checkpoint_every, step, expected):
-    clock = _Clock(checkpoint_every, seconds_before=0.0, steps_before=0)
-    assert clock.steps_at_once(step, steps=100) == 1  # not known to be fast
-    clock.is_fast = True
-    assert clock.steps_at_once(step, steps=100) == expected
+    epoch_clock = Clock(checkpoint_every, seconds_before=0.0, steps_before=0)
+    assert epoch_clock.steps_at_once(step, steps=100) == 1  # not known to be fast
+    epoch_clock.set_speed(is_fast=True, is_slow=False)
+    assert epoch_clock.steps_at_once(step, steps=100) == expected
+
+
+def test_means_of_an_epoch_go_on_from_a_checkpoint_and_leave_out_overflows():
+    names = ("encoder_loss", "r1_penalty", "discriminator_loss")
+    means = EpochMeans(names)
+    means.add([dict(zip(names, values, strict=True)) for values in ((1.0, 5.0, math.inf),) * 2])
+    progress = Progress(names)
+    progress.assign(epoch=3, step=2, means=means, seconds=7.5)
+    means = progress.means()
+    means.add([dict(zip(names, (4.0, math.nan, math.nan), strict=True)) | {"loss_scale": 2.0}])
+    assert means.means() == {"encoder_loss": 2.0, "r1_penalty": 5.0, "discriminator_loss": None}
+    progress.begin_epoch(4)
+    state = (progress.epoch, progress.step, progress.seconds)
+    assert [float(variable) for variable in state] == [4, 0, 0]
+    assert progress.means().means() == dict.fromkeys(names)

@@ -1,4 +1,4 @@
-"""The losses by hand."""
+"""The losses and the penalty against values computed by hand."""
 
 import math
 
@@ -9,8 +9,8 @@ from train.losses import (
     discriminator_adversarial_loss,
     encoder_loss,
     generator_adversarial_loss,
-    r1_penalty,
 )
+from train.penalties import r1_penalty
 
 
 def test_encoder_loss_scales_the_error_and_averages_over_elements():

@@ -14,12 +14,14 @@ import tensorflow as tf
 import yaml
 
 import main
-from config import load
+from config import load, resolve_run
+from evaluate.measuring import Measuring
 from models.latent import differential_entropy
-from tests.conftest import SMALLEST, eagerly, read_events, wrong
-from train import experiment, processes
-from train.experiment import prepare, prepare_apart
-from train.run_folder import RunFolder
+from tests.conftest import SMALLEST, eagerly, make_job, read_events, wrong
+from train.experiment.preparation import JobError, prepare, prepare_apart
+from train.runs.folder import RunFolder
+from train.runtime import processes
+from train.runtime.cluster import ALONE
 
 ROOT = Path(__file__).parent.parent
 
@@ -50,7 +52,7 @@ def same_in_tensorboard(folder):
         left, right, counts = shown["scale", epoch].T
         assert (left[0], right[-1]) == pytest.approx((scale.min(), scale.max()))
         assert counts.sum() == 6
-        entropy = differential_entropy(scale, folder.read_config()[1].partition("_")[0])
+        entropy = differential_entropy(scale, folder.read().config.latent.prior)
         assert row["latent_entropy"] == pytest.approx(float(entropy), rel=1e-5)
 
 
@@ -134,7 +136,8 @@ def test_evaluate_measures_what_was_recorded(config_file, command, tmp_path):
 def test_a_finished_experiment_with_other_settings_is_refused(config_file, command, tmp_path):
     RunFolder(tmp_path / "tiny" / "normal_dls_dg" / "seed_0").create()
     folder = RunFolder(tmp_path / "tiny" / "normal_dls_dg" / "seed_0")
-    folder.write_config(load(config_file()), "normal_dls_dg", 0, "cpu")
+    config = resolve_run(load(config_file()), "normal_dls_dg")
+    folder.write_config(config, "normal_dls_dg", 0, "cpu")
     arguments = ("reproduce", config_file(), "--out", tmp_path, "--set", "latent.dim=7")
     code, _, errors = command(*arguments)
     wrong(code, errors, "holds a run with other settings (latent.dim: 6, now 7)")
@@ -146,12 +149,12 @@ def test_one_failing_run_does_not_stop_the_others(config_file, command, tmp_path
     broken = tmp_path / "tiny" / "normal_dls_dg" / "seed_0" / "config.yaml"
     arguments = ("reproduce", path, "--out", tmp_path, "--jobs", "2")
 
-    def prepare_then_break(settings, jobs, out):
-        plan = prepare(settings, jobs, out)
+    def prepare_then_break(*arguments):
+        prepared = prepare(*arguments)
         changed = load(path, ["latent.dim=9"]).model_dump()
         changed["recorded"] = {"run": "normal_dls_dg", "seed": 0}
         broken.write_text(yaml.safe_dump(changed))
-        return plan
+        return prepared
 
     monkeypatch.setattr(main, "prepare_apart", prepare_then_break)
     code, output, errors = command(*arguments)
@@ -170,8 +173,9 @@ def test_a_preparation_that_is_killed_is_told(make_config, tmp_path, monkeypatch
         return process
 
     monkeypatch.setattr(processes, "start", start_and_kill)
-    with pytest.raises(experiment.JobError, match=r"the preparation was killed \(exit code -9\)"):
-        experiment.prepare_apart(make_config(), [], tmp_path)
+    jobs = [make_job(make_config(), tmp_path)]
+    with pytest.raises(JobError, match=r"the preparation was killed \(exit code -9\)"):
+        prepare_apart(jobs, ALONE, Measuring(tmp_path))
 
 
 def test_ctrl_c_says_how_to_go_on(config_file, command, monkeypatch):
@@ -200,7 +204,8 @@ def test_epochs_between_evaluations_have_rows_without_metrics(config_file, comma
         (["train.learning_rate=-1"], "train.learning_rate: should be greater than 0"),
         (["train.batch_size=0"], "train.batch_size: should be greater than or equal to 1"),
         (["data.resolution=100"], "data.resolution: use a power of two"),
-        (["experiment.runs=[nonsense]"], "experiment.runs.0: use normal_dls_dg"),
+        (["experiment.runs=[nonsense]"], "experiment.runs: a list takes normal_dls_dg"),
+        (["experiment.runs={a: {set: {latent.dmi: 3}}}"], "experiment.runs.a.set: latent.dmi: unk"),
     ],
 )
 @pytest.mark.parametrize("name", ["reproduce", "train"])
@@ -292,11 +297,11 @@ def test_help_is_quick_and_needs_no_tensorflow():
 def test_a_job_array_shares_the_runs(command, config_file, tmp_path, monkeypatch):
     trained = []
 
-    def run_experiment(config, jobs, *_):
+    def run_jobs(jobs, *_):
         trained.append([job.run for job in jobs])
         return []
 
-    monkeypatch.setattr(main, "run_experiment", run_experiment)
+    monkeypatch.setattr(main, "run_jobs", run_jobs)
     array = ["reproduce", config_file(), "--out", tmp_path, "--run-count", 2, "--run-index"]
     for index in (0, 1):
         code, output, _ = command(*array, index)
@@ -305,3 +310,34 @@ def test_a_job_array_shares_the_runs(command, config_file, tmp_path, monkeypatch
     assert trained == [["normal_dls_dg"], ["uniform_mse_d"]]
     wrong(*command(*array, 2)[::2], "--run-index: use 0 to 1 for --run-count 2")
     wrong(*command(*array[:-1])[::2], "--run-index I and --run-count N belong together")
+
+
+def test_runs_of_ones_own_are_trained_resumed_and_drawn(config_file, command, tmp_path):
+    """A run's own data, epochs and settings count: for its steps, its folder and its figures."""
+    runs = {
+        "short": {"label": "one epoch", "set": {"train.epochs": 1, "data.train_size": 12}},
+        "flat": {"label": "no scale", "set": {"latent.dynamic_scale": False, "latent.dim": 5}},
+    }
+    path = config_file(**{"experiment.runs": runs})
+    arguments = ("reproduce", path, "--out", tmp_path, "--jobs", "1")
+    code, output, errors = command(*arguments)
+    assert (code, errors) == (0, "")
+    assert "short done" in output
+    assert "flat done" in output
+    experiment = tmp_path / "tiny"
+    short, flat = (RunFolder(experiment / name / "seed_0") for name in runs)
+    assert [row["step"] for row in short.rows()] == [3]
+    assert [row["step"] for row in flat.rows()] == [4, 8]
+    assert (short.read().config.train.epochs, short.read().label) == (1, "one epoch")
+    assert (flat.read().config.latent.dim, flat.read().config.train.epochs) == (5, 2)
+    assert np.load(flat.images(2) / "scale.npy").tolist() == [1.0] * 5
+    assert (experiment / "figures" / "encoder_loss.svg").exists()
+    assert (experiment / "figures" / "flat_interpolation.png").exists()
+    assert "no scale" in (experiment / "figures" / "results.md").read_text()
+    assert "0 of 2 runs to train" in command(*arguments)[1]
+    code, output, _ = command(*arguments, "--run-index", 1, "--run-count", 2)
+    assert (code, "0 of 1 runs to train" in output) == (0, True)
+    longer = {"short": runs["short"] | {"set": runs["short"]["set"] | {"train.epochs": 2}}}
+    path = config_file(**{"experiment.runs": longer})
+    code, output, _ = command("train", path, "--run", "short", "--out", tmp_path)
+    assert (code, [row["step"] for row in short.rows()]) == (0, [3, 6])

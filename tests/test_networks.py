@@ -1,4 +1,4 @@
-"""The three networks: sizes, shapes, what the config changes, saving."""
+"""The three networks: sizes, shapes, the influence of the config, saving."""
 
 from pathlib import Path
 
@@ -69,7 +69,7 @@ def test_the_scale_multiplies_the_latents(make_config):
     scale = np.array([1, 2, 0, 0.5, 1, 3], np.float32)
     expected = networks.synthesis(networks.mapper(latents * scale))
     np.testing.assert_array_equal(networks.generate(latents, scale), expected)
-    changed = latents + np.array([0, 0, 1, 0, 0, 0], np.float32)  # an element of scale 0 is ignored
+    changed = latents + np.array([0, 0, 1, 0, 0, 0], np.float32)  # the element with scale 0
     np.testing.assert_array_equal(networks.generate(changed, scale), expected)
 
 

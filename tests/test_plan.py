@@ -6,34 +6,24 @@ import pytest
 import yaml
 
 import main
-from tests.conftest import SMALLEST
-from train.job import Job, run_job
-from train.plan import make_plan, plan_lines
-from train.run_folder import RunFolder
+from evaluate.plan import DataCost, Plan, RunCost, StepCost, make_plan
+from evaluate.plan_lines import plan_lines
+from tests.conftest import SMALLEST, run_in
 
-PLAN = {
-    "name": "faces",
-    "runs": 8,
-    "workers": 2,
-    "device": "CPU, 1 of 2 cores",
-    "precision": "float32",
-    "missing": ["features"],
-    "train_images": 7200,
-    "test_images": 800,
-    "steps_per_epoch": 450,
-    "images_read_per_second": 30.0,
-    "parameters": {"mapper": 1000, "synthesis": 2000000, "discriminator": 3},
-    "step_flops_per_image": 2e9,
-    "step_seconds": 0.8,
-    "images_per_second": 20.0,
-    "memory_bytes": 2e9,
-    "evaluation_seconds": 60.0,
-    "evaluations": 5,
-    "epochs": 10,
-    "checkpoint_bytes": 3e7,
-    "sheet_bytes": 1e9,
-    "cache_bytes": 0,
-}
+STEP = StepCost({"mapper": 1000, "synthesis": 2000000, "discriminator": 3}, 2e9, 0.8, 20.0, 2e9)
+COST = RunCost(
+    runs=["a", "b", "c", "d"],
+    precision="float32",
+    epochs=10,
+    evaluations=5,
+    data=DataCost(7200, 800, 450, images_read_per_second=30.0),
+    step=STEP,
+    evaluation_seconds=60.0,
+    checkpoint_bytes=3e7 / 8,
+    sheet_bytes=1e9 / 8,
+    cache_bytes=0,
+)
+PLAN = Plan("faces", 2, 2, "CPU, 1 of 2 cores", [COST], ["features"])
 
 
 def test_the_plan_in_words():
@@ -44,30 +34,40 @@ def test_the_plan_in_words():
         "a step takes 2 GFLOP an image; in float32 on CPU, 1 of 2 cores: 0.8 s, 20 images/s, "
         "40 GFLOP/s",
         "a run: 60.0 minutes of training, 5.0 minutes of evaluation (5 times 800 images)",
+        "data: 30 images/s can be read, training takes 40: it would wait 25% of the time",
         "the experiment: 4.3 hours, 2 at a time",
         "memory: 4.0 GB while training",
         "disk, at most: 30.0 MB of checkpoints, 1.0 GB of image sheets",
-        "data: 30 images/s can be read, training takes 40: it would wait 25% of the time",
         "missing: features",
     ]
+
+
+def test_runs_that_cost_different_amounts_are_told_apart():
+    """Two runs of 65 minutes and one of 125, two at a time: 65 + 125 minutes."""
+    long = COST._replace(runs=["long"], epochs=20)
+    plan = PLAN._replace(seeds=1, costs=[COST._replace(runs=["a", "b"]), long])
+    lines = list(plan_lines(plan))
+    assert lines[0] == "faces: 2 runs (a, b) of 10 epochs of 450 steps"
+    assert lines[5] == "faces: 1 run (long) of 20 epochs of 450 steps"
+    assert "the experiment: 3.2 hours, 2 at a time" in lines
 
 
 def test_what_is_counted_is_what_a_run_takes(make_config, tmp_path):
     changes = {"model.base_channels": 64, "train.epochs": 1, "data.train_size": None}
     config = make_config(**SMALLEST | changes)
-    plan = make_plan(config, tmp_path, jobs=1)
-    assert (plan["train_images"], plan["steps_per_epoch"], plan["runs"]) == (1789, 447, 2)
-    assert plan["step_seconds"] < 1.0
-    assert plan["evaluation_seconds"] < 60.0
-    assert plan["images_read_per_second"] > 1000
+    (cost,) = make_plan(config, tmp_path, jobs_at_once=1).costs
+    assert (cost.data.train_images, cost.data.steps_per_epoch) == (1789, 447)
+    assert cost.runs == ["normal_dls_dg", "uniform_mse_d"]
+    assert cost.step.seconds < 1.0
+    assert cost.evaluation_seconds < 60.0
+    assert cost.data.images_read_per_second > 1000
     short = make_config(**SMALLEST | changes | {"data.train_size": 8})
-    folder = RunFolder(tmp_path / "run")
-    run_job(short, Job("normal_dls_dg", 0, folder.path), tmp_path, lambda report: None)
+    folder = run_in(short, tmp_path / "run")
     (checkpoint,) = folder.saved_steps().values()
     size = checkpoint.with_suffix(".data-00000-of-00001").stat().st_size
-    assert plan["checkpoint_bytes"] == pytest.approx(2 * 4 * size, rel=0.05)
+    assert cost.checkpoint_bytes == pytest.approx(4 * size, rel=0.05)
     files = [*folder.images(1).glob("*.png"), *folder.tensorboard.iterdir()]
-    assert 2 * sum(path.stat().st_size for path in files) < plan["sheet_bytes"]
+    assert sum(path.stat().st_size for path in files) < cost.sheet_bytes
 
 
 def test_without_the_data_the_config_tells_its_size(tiny, tmp_path, monkeypatch, capsys):

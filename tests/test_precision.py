@@ -1,16 +1,17 @@
-"""Precision, compilation and lazy R1: what stays float32, and what the training then gives."""
+"""Precision, compilation and lazy R1: what stays float32, and where training ends."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from config import Config
+from config.sections import TrainConfig
 from models.latent import differential_entropy
-from models.reference_weights import to_arrays
+from models.reference.weights import to_arrays
 from tests.conftest import SMALLEST, TINY, eagerly, merge
-from train import device
-from train.device import choose_jit_compile, choose_precision, settle
 from train.monitor import Monitor, NotFiniteError
+from train.runtime import device
+from train.runtime.device import resolve_auto
 from train.step import Trainer
 
 MIXED = {"mixed_bfloat16": "bfloat16", "mixed_float16": "float16"}
@@ -76,9 +77,9 @@ def test_hundreds_of_steps_end_where_float32_does(trained, precision):
     float32, mixed = trained["float32"], trained[precision]
     losses = [statistics["encoder_loss"] for _, statistics in (float32, mixed)]
     assert not np.array_equal(*losses)
-    for of_precision in losses:
-        assert np.all(np.isfinite(of_precision))
-        assert of_precision[-100:].mean() < 0.8 * of_precision[:100].mean()
+    for values in losses:
+        assert np.all(np.isfinite(values))
+        assert values[-100:].mean() < 0.8 * values[:100].mean()
     assert losses[1][-100:].mean() == pytest.approx(losses[0][-100:].mean(), rel=0.15)
     entropies = [differential_entropy(trainer.scale(), "normal") for trainer, _ in (float32, mixed)]
     assert float(entropies[1]) == pytest.approx(float(entropies[0]), rel=0.05)
@@ -92,8 +93,8 @@ def test_losses_are_scaled_in_float16_only(trained):
             assert np.all(statistics["loss_scale"] == 1.0)
 
 
-def test_a_step_that_overflows_is_left_out(make_config, trained):
-    """And one that does not is as in float32, the norms being of gradients before the scaling."""
+def test_a_step_that_overflows_is_skipped(make_config, trained):
+    """A step without overflow is as in float32: the norms are those of unscaled gradients."""
     trainer = Trainer(make_config(**{"train.precision": "mixed_float16"}), "normal_dls_dg")
     trainer.optimizer.dynamic_scale.assign(4.0)
     statistics = trainer.train_steps(images())
@@ -110,19 +111,29 @@ def test_a_step_that_overflows_is_left_out(make_config, trained):
     assert float(trainer.optimizer.dynamic_scale) == 2.0**119
     assert int(trainer.optimizer.iterations) == 1
     assert not np.isfinite(statistics["discriminator_gradient_norm"])
-    monitor = Monitor()
+    monitor = Monitor(trainer.scaled_statistics)
     monitor.add(1, statistics)
     (row,) = monitor.look()
     assert row["loss_scale"] == 2.0**120
 
 
 @pytest.mark.parametrize(
-    ("name", "loss_scale"), [("generator_gradient_norm", 1.0), ("encoder_loss", 1024.0)]
+    ("name", "loss_scale"),
+    [
+        ("synthesis_gradient_norm", 1.0),
+        ("encoder_loss", 1024.0),
+        ("generator_loss", 1024.0),
+        ("recovered_variance", 1024.0),
+    ],
 )
-def test_what_is_no_overflow_of_a_scaled_loss_stops_the_training(name, loss_scale):
-    statistics = {"encoder_loss": tf.ones(1), "loss_scale": tf.fill(1, loss_scale)}
-    monitor = Monitor()
-    monitor.add(7, statistics | {name: tf.constant([np.inf])})
+def test_infinity_that_no_loss_scale_explains_stops_the_training(trained, name, loss_scale):
+    trainer, statistics = trained["float32"]
+    finite = {key: tf.constant(values[:1]) for key, values in statistics.items()}
+    overflow = {key: tf.constant([np.inf]) for key in trainer.scaled_statistics}
+    monitor = Monitor(trainer.scaled_statistics)
+    monitor.add(6, finite | overflow | {"loss_scale": tf.fill(1, 1024.0)})
+    monitor.look()
+    monitor.add(7, finite | {"loss_scale": tf.fill(1, loss_scale), name: tf.constant([np.inf])})
     with pytest.raises(NotFiniteError, match=f"{name} is inf at step 7"):
         monitor.look()
 
@@ -156,7 +167,7 @@ def test_compiled_by_xla_it_is_the_same_step(make_config):
 
 
 class FakeTensorFlow:
-    """As much of TensorFlow as is asked for its devices."""
+    """A TensorFlow with one device of a kind, or none."""
 
     def __init__(self, kind=None, **details):
         self.config = self
@@ -180,11 +191,13 @@ class FakeTensorFlow:
         (FakeTensorFlow("GPU"), "float32"),
     ],
 )
-def test_precision_is_what_the_accelerator_is_made_for(tensorflow, precision):
-    assert choose_precision(tensorflow) == precision
-    assert choose_precision(tensorflow, "float32") == "float32"
-    assert choose_jit_compile(tensorflow)
-    assert not choose_jit_compile(tensorflow, False)
+def test_precision_is_what_the_accelerator_is_made_for(monkeypatch, tensorflow, precision):
+    monkeypatch.setattr(device, "tf", tensorflow)
+    resolved = resolve_auto(TrainConfig())
+    assert (resolved.precision, resolved.jit_compile) == (precision, True)
+    for chosen in ("float32", "mixed_float16"):
+        resolved = resolve_auto(TrainConfig(precision=chosen, jit_compile=False))
+        assert (resolved.precision, resolved.jit_compile) == (chosen, False)
 
 
 @pytest.mark.parametrize(
@@ -200,13 +213,13 @@ def test_precision_of_a_processor(tmp_path, monkeypatch, flags, precision):
     monkeypatch.setattr(device, "_CPU_INFO", tmp_path / "cpuinfo")
     if flags is not None:
         (tmp_path / "cpuinfo").write_text(f"processor\t: 0\n{flags}bugs\t\t: none\n")
-    assert choose_precision(FakeTensorFlow()) == precision
-    assert not choose_jit_compile(FakeTensorFlow())
+    monkeypatch.setattr(device, "tf", FakeTensorFlow())
+    resolved = resolve_auto(TrainConfig())
+    assert (resolved.precision, resolved.jit_compile) == (precision, False)
 
 
-def test_a_run_keeps_the_precision_that_it_began_with(make_config):
-    config = make_config(**{"train.precision": "auto"})
-    new = FakeTensorFlow("GPU", compute_capability=(9, 0))
-    assert settle(new, config).train.precision == "mixed_bfloat16"
-    settled = settle(new, config, {"precision": "float32", "jit_compile": False})
-    assert (settled.train.precision, settled.train.jit_compile) == ("float32", False)
+def test_a_run_keeps_the_precision_that_it_began_with(monkeypatch):
+    monkeypatch.setattr(device, "tf", FakeTensorFlow("GPU", compute_capability=(9, 0)))
+    assert resolve_auto(TrainConfig()).precision == "mixed_bfloat16"
+    resolved = resolve_auto(TrainConfig(), {"precision": "float32", "jit_compile": False})
+    assert (resolved.precision, resolved.jit_compile) == ("float32", False)

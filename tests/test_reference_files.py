@@ -1,4 +1,4 @@
-"""The authors' files, read and written; recorded with their code's names and layouts."""
+"""The authors' files are read and written; the recorded ones have their names and layouts."""
 
 import json
 import shutil
@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import yaml
 
-from evaluate.trained.run import TrainedRun
+from evaluate.trained_run import TrainedRun
 from models import build_networks
-from models.reference_weights import load_h5, to_arrays
+from models.reference.weights import load_h5, to_arrays
 from tests.conftest import eagerly, wrong
 from tests.test_golden import (
     RECORDED,
@@ -21,8 +21,8 @@ from tests.test_golden import (
     relative_error,
     with_prefix,
 )
-from train.checkpoints import Checkpoints
-from train.run_folder import RunFolder
+from train.runs.checkpoints import Checkpoints
+from train.runs.folder import RunFolder
 from train.step import Trainer
 
 H5 = RECORDED / "h5"
@@ -42,7 +42,7 @@ def config(recorded):
 
 @pytest.fixture
 def import_files(command, config, tmp_path):
-    """A function: run the command on these files; returns what it returned, and the run folder."""
+    """A function: import these files; returns the command's result and the run folder."""
 
     def run(*files, **changes):
         path = tmp_path / "golden.yaml"
@@ -97,7 +97,7 @@ def test_import_and_export_give_the_same_files(import_files, command, tmp_path):
 
 
 def contents(group):
-    """All names in an HDF5 file, with the arrays and the texts of attributes."""
+    """All names in an HDF5 file, with the arrays and the attributes."""
     found = {}
     group.visititems(
         lambda name, item: found.update(
@@ -114,8 +114,8 @@ def array(item):
     return item.shape, item.dtype.str, item[()].tobytes()
 
 
-def test_names_may_be_numbered_otherwise(recorded, config, tmp_path):
-    """Keras counts the layers of a process, not of a network."""
+def test_other_numbers_in_the_names_are_accepted(recorded, config, tmp_path):
+    """Keras counts the layers of a process, not those of a network."""
     path = tmp_path / "mapper.h5"
     shutil.copy(NETWORK_FILES[0], path)
     with h5py.File(path, "r+") as file:
@@ -142,7 +142,7 @@ def test_names_may_be_numbered_otherwise(recorded, config, tmp_path):
             "synthesis.16.up.w has (3, 3, 12, 16)",
         ),
         ({"model.mapper_layers": 7}, "mapper.h5: 16 weights, where the mapper has 14"),
-        ({"latent.variance_window": 9}, "var_vectors.npy: float32 of shape (8, 12), where the"),
+        ({"latent.variance_window": 9}, "var_vectors.npy: float32 of shape (8, 12), but the"),
     ],
 )
 def test_files_of_another_architecture(import_files, changes, message):
@@ -175,7 +175,7 @@ def test_files_that_are_something_else(import_files, tmp_path):
         assert not path.exists()
 
 
-def test_an_import_writes_over_nothing(import_files, tmp_path):
+def test_an_import_overwrites_nothing(import_files, tmp_path):
     (tmp_path / "imported").mkdir()
     (tmp_path / "imported" / "mine.txt").write_text("mine")
     code, _, errors, path = import_files(*NETWORK_FILES, WINDOW)

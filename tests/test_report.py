@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from evaluate.report import SHEETS, spread, write_report
-from evaluate.sheets import save_sheet
+from data.storage import save_image
+from evaluate.report.page import SHEETS, spread, write_report
 from tests.conftest import write_measured_run, write_sheets
+from train.runs.experiment import read_runs
 
 NAME = "<b>one & two"
 EPOCHS = 14
@@ -69,12 +70,12 @@ def made(tmp_path_factory):
         write_sheets(run, epoch)
         np.save(run / "images" / f"epoch_{epoch:04d}" / "scale.npy", SCALE / epoch)
     images = [run / "images" / f"epoch_{epoch:04d}" for epoch in range(EPOCHS + 1)]
-    save_sheet(images[2] / "real_reconstructed.png", np.tile(RAMP[None, :, None], (500, 1, 3)))
+    save_image(images[2] / "real_reconstructed.png", np.tile(RAMP[None, :, None], (500, 1, 3)))
     sheet = images[3] / "real_reconstructed.png"
     sheet.write_bytes(sheet.read_bytes()[:5000])
     (images[5] / "interpolation_1.png").unlink()
     (images[6] / "scale.npy").write_bytes(b"\x93NUMPY")
-    path = write_report(experiment)
+    path = write_report(read_runs(experiment), experiment)
     return SimpleNamespace(path=path, page=Page(path), images=images)
 
 
@@ -152,7 +153,7 @@ def test_several_seeds(tmp_path):
         run = write_measured_run(tmp_path, "uniform_dls_d", seed=seed, offset=offset)
         write_sheets(run, epoch=3)
     (run / "config.yaml").unlink()
-    page = Page(write_report(tmp_path))
+    page = Page(write_report(read_runs(tmp_path), tmp_path))
     title = "Figure 4: Average L_enc, Z ~ U(-√3, √3)"
     assert page.lines(title)["DLS, D"]["y"] == [11.0, 21.0, 31.0]
     assert page.lines(title)["DLS, D"]["text"][0] == " (9.586 to 12.41)"

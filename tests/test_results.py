@@ -5,9 +5,10 @@ import csv
 import numpy as np
 import pytest
 
-from evaluate.results import differences, print_comparison, print_results, write_results
+from evaluate.report.results import differences, print_comparison, print_results, write_results
 from tests.conftest import write_measured_run
-from train.run_folder import RunFolder, read_runs
+from train.runs.experiment import read_runs
+from train.runs.folder import RunFolder
 
 
 @pytest.fixture
@@ -31,9 +32,14 @@ def test_markdown_and_csv_hold_the_last_epochs(runs, tmp_path):
     write_results(runs, tmp_path)
     lines = (tmp_path / "results.md").read_text().splitlines()
     assert lines[0].startswith("| run | epoch | L_enc | entropy | informative | FID | precision |")
-    assert lines[2].startswith("| normal_dls_dg | 4 | 0.123 |  |  | 12.3 ±1.0 |")
+    assert lines[2].startswith("| normal_dls_dg | 4 | 0.123 |  |  | 12.3 ±1.0 [1] |")
     assert lines[3].startswith("| uniform_mse_d | 3 | 31.000 | 31.0 |")
-    assert lines[-1] == "FID, precision, recall: digit-classifier features, some"
+    assert "| 31.0 [2] | 31.000 | 31.000 |" in lines[3]
+    assert lines[-2:] == [
+        "FID: [1] some, None real and None generated images; "
+        "[2] digit-classifier features, 9 real and 8 generated images",
+        "precision, recall: digit-classifier features, 9 real and 8 generated images",
+    ]
     first, second = csv.DictReader((tmp_path / "results.csv").open())
     assert (first["run"], first["seed"], first["fid"]) == ("normal_dls_dg", "0", "12.34")
     assert (first["fid_low"], first["fid_high"], first["recall"]) == ("11.34", "13.34", "")

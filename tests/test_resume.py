@@ -1,4 +1,4 @@
-"""An interrupted run ends as an uninterrupted one; what goes wrong leaves the rest intact."""
+"""An interrupted run ends as an uninterrupted one; errors leave the rest of its folder intact."""
 
 import json
 import os
@@ -16,13 +16,15 @@ import pytest
 import yaml
 
 from config import Config, UserError
+from evaluate import remeasure
 from evaluate.evaluator import Evaluator
-from tests.conftest import FORKSERVER, SMALLEST, TINY, full_disk, merge
+from tests.conftest import FORKSERVER, SMALLEST, TINY, full_disk, make_job, merge, run_in
 from tests.survival import final_state, same
-from train.checkpoints import Checkpoints
-from train.job import Job, run_job
-from train.run_folder import RunFolder
-from train.signals import Stopped, deferred, raise_when_signalled
+from train.experiment import training
+from train.runs.checkpoints import Checkpoints
+from train.runs.folder import RunFolder
+from train.runtime.device import Device, resolve_auto
+from train.runtime.signals import Stopped, deferred, raise_when_signalled
 from train.step import Trainer
 
 ROOT = Path(__file__).parent.parent
@@ -34,15 +36,10 @@ def config(**changes):
     return Config.model_validate(merge(TINY, SMALLEST | changes))
 
 
-def train(config, folder, report=lambda report: None):
-    run_job(config, Job(RUN, 0, folder), folder / "out", report)
-    return RunFolder(folder)
-
-
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """A run of two epochs, with a checkpoint of each: not to be changed."""
-    return train(config(), tmp_path_factory.mktemp("finished") / "run")
+    return run_in(config(), tmp_path_factory.mktemp("finished") / "run")
 
 
 @pytest.fixture
@@ -65,10 +62,11 @@ def test_evaluating_less_often_and_saving_more_often_does_not_change_the_trainin
     finished, tmp_path
 ):
     changes = {"evaluate.every": 2, "train.checkpoint_every": "1 steps"}
-    other = train(config(**changes), tmp_path / "other")
+    other = run_in(config(**changes), tmp_path / "other")
     (arrays, rows), (others, other_rows) = final_state(finished.path), final_state(other.path)
     assert all(np.array_equal(arrays[name], others[name]) for name in arrays)
-    assert [row["encoder_loss"] for row in rows] == [row["encoder_loss"] for row in other_rows]
+    for name in ("encoder_loss", "discriminator_loss", "generator_loss", "r1_penalty"):
+        assert [row[name] for row in rows] == [row[name] for row in other_rows]
     assert "fake_psnr" not in other_rows[0]
     assert rows[1] == other_rows[1]
     assert (sorted(finished.saved_steps()), sorted(other.saved_steps())) == ([4, 8], [7, 8])
@@ -97,7 +95,7 @@ def test_a_run_goes_on_from_the_one_before(finished, half):
     shutil.copy(f"{finished.saved_steps()[8]}.data-00000-of-00001", half.checkpoints)
     flip_a_byte(Path(newest))
     with pytest.warns(UserWarning, match=r"step-8 cannot be read"):
-        train(config(), half.path)
+        run_in(config(), half.path)
     assert same(final_state(half.path), final_state(finished.path))
 
 
@@ -109,10 +107,10 @@ def test_with_all_checkpoints_damaged_nothing_is_trained_over_the_metrics(folder
         pytest.warns(UserWarning, match="cannot be read"),
         pytest.raises(UserError, match="no checkpoint that can be read; --fresh starts over"),
     ):
-        train(config(**{"train.epochs": 3}), folder.path)
+        run_in(config(**{"train.epochs": 3}), folder.path)
     shutil.rmtree(folder.checkpoints)
     with pytest.raises(UserError, match="no checkpoint that can be read"):
-        train(config(**{"train.epochs": 3}), folder.path)
+        run_in(config(**{"train.epochs": 3}), folder.path)
     assert folder.metrics_path.read_bytes() == rows
 
 
@@ -126,7 +124,7 @@ def test_the_last_checkpoints_and_the_best_one_are_kept(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Evaluator, "measure", measure)
     changes = {"train.epochs": 4, "train.keep_checkpoints": 1}
-    folder = train(config(**changes), tmp_path / "run")
+    folder = run_in(config(**changes), tmp_path / "run")
     assert list(folder.saved_steps()) == [16]
     assert list(folder.saved_steps(best=True)) == [8]
 
@@ -138,30 +136,29 @@ def test_what_a_kill_left_of_a_checkpoint_is_removed(half, finished):
         shutil.copy(file, half.checkpoints / file.name.replace("step-8", "step-3"))
     (half.checkpoints / "step-7_temp").mkdir()
     (half.checkpoints / "checkpoint").write_bytes(known)
-    train(config(), half.path)
+    run_in(config(), half.path)
     assert sorted(half.saved_steps()) == [4, 8]
     assert not list(half.checkpoints.glob("*_temp"))
     assert same(final_state(half.path), final_state(finished.path))
 
 
 def test_a_run_goes_on_with_the_cores_it_began_with(half, monkeypatch):
-    from train import job
-
     values = yaml.safe_load(half.config_path.read_text())
     assert values["recorded"]["threads"] == os.cpu_count()
     values["recorded"]["threads"] = 7
     half.config_path.write_text(yaml.safe_dump(values))
     used = []
-    monkeypatch.setattr(
-        job, "set_up_device", lambda *arguments: used.append(arguments[-1]) or "CPU"
-    )
-    run_job(config(), Job(RUN, 0, half.path), half.path / "out", lambda report: None, threads=1)
+
+    def set_up_device(train_config, threads, recorded):
+        used.append(threads)
+        return Device("CPU", resolve_auto(train_config, recorded))
+
+    monkeypatch.setattr(training, "set_up_device", set_up_device)
+    run_in(config(), half.path, threads=1)
     assert used == [7]
 
 
 def test_a_run_goes_on_in_the_precision_it_began_with(half, monkeypatch):
-    from train import job
-
     values = yaml.safe_load(half.config_path.read_text())
     assert values["recorded"]["precision"] == "float32"
     assert values["recorded"]["jit_compile"] is False
@@ -169,16 +166,37 @@ def test_a_run_goes_on_in_the_precision_it_began_with(half, monkeypatch):
     half.config_path.write_text(yaml.safe_dump(values))
     opened = []
 
-    def open_run(config, *_):
-        opened.append((config.train.precision, config.train.jit_compile))
+    def train_run(config, trainer, *_):
+        opened.append(trainer)
         raise UserError("that is enough")
 
-    monkeypatch.setattr(job, "_open_run", open_run)
+    def open_evaluator(config, model, *_):
+        opened.append(model)
+        raise UserError("that is enough")
+
+    monkeypatch.setattr(training, "train_run", train_run)
     with pytest.raises(UserError, match="enough"):
-        train(config(), half.path)
+        run_in(config(), half.path)
+    monkeypatch.setattr(remeasure, "Evaluator", open_evaluator)
     with pytest.raises(UserError, match="enough"):
-        job.evaluate_run(half.path)
-    assert opened == [("mixed_bfloat16", True)] * 2
+        remeasure.remeasure(half.path)
+    trainer, model = opened
+    assert trainer.train_config.precision == "mixed_bfloat16"
+    assert trainer.train_config.jit_compile is True
+    for networks in (trainer.networks, model.networks):
+        assert networks.synthesis.get_layer("8_conv").compute_dtype == "bfloat16"
+
+
+def test_a_run_that_sets_precision_to_auto_keeps_the_one_it_began_with(tmp_path, monkeypatch):
+    runs = {"mine": {"set": {"train.precision": "auto"}}}
+    job = make_job(config(**{"experiment.runs": runs}), tmp_path / "run", "mine")
+    job.folder.create()
+    begun_with = {"precision": "mixed_float16", "jit_compile": False}  # never a CPU's choice
+    job.folder.write_config(job.config, job.run, job.seed, "cpu", **begun_with)
+    opened = []
+    monkeypatch.setattr(training, "train_run", lambda config, trainer, *_: opened.append(trainer))
+    run_in(config(**{"experiment.runs": runs}), job.folder.path, "mine")
+    assert opened[0].train_config.precision == "mixed_float16"
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_before_anything_is_saved(half):
@@ -191,10 +209,10 @@ def test_a_loss_that_is_not_finite_stops_the_run_before_anything_is_saved(half):
     rows = folder.metrics_path.read_bytes()
     with pytest.raises(
         UserError, match="training diverged: discriminator_loss is inf at step 5"
-    ) as told:
-        train(broken, folder.path)
+    ) as raised:
+        run_in(broken, folder.path)
     assert folder.metrics_path.read_bytes() == rows
-    assert f"{folder.path}/divergence.json" in str(told.value)
+    assert f"{folder.path}/divergence.json" in str(raised.value)
     report = json.loads((folder.path / "divergence.json").read_text())
     assert (report["quantity"], report["step"]) == ("discriminator_loss", 5)
     assert report["last_steps"][-1]["discriminator_loss"] == "inf"
@@ -205,12 +223,12 @@ def test_a_loss_that_is_not_finite_stops_the_run_before_anything_is_saved(half):
 
 
 def train_with_memory(size, config, folder, answers):
-    """Train with so many bytes more than TensorFlow takes at its start; answer with the error."""
+    """Train with `size` bytes more than TensorFlow takes at its start; answer with the error."""
     status = Path("/proc/self/status").read_text()
     size += int(re.search(r"VmSize:\s+(\d+)", status)[1]) * 1024
     resource.setrlimit(resource.RLIMIT_AS, (size, resource.RLIM_INFINITY))
     try:
-        run_job(config, Job(RUN, 0, folder), folder / "out", lambda report: None, 1)
+        run_in(config, folder, threads=1)
         answer = "trained"
     except UserError as error:
         answer = str(error)
@@ -235,22 +253,22 @@ def test_a_full_disk_is_one_line_and_leaves_what_was_there(finished, half):
     folder = half
     expected = final_state(folder.path)
     size = 20_000  # a checkpoint, which comes first, is larger
-    with full_disk(size), pytest.raises(UserError, match="File too large") as told:
-        train(config(), folder.path)
-    assert f"{folder.checkpoints}: cannot save a checkpoint:" in str(told.value)
-    assert "\n" not in str(told.value)
+    with full_disk(size), pytest.raises(UserError, match="File too large") as raised:
+        run_in(config(), folder.path)
+    assert f"{folder.checkpoints}: cannot save a checkpoint:" in str(raised.value)
+    assert "\n" not in str(raised.value)
     assert same(final_state(folder.path), expected)
-    train(config(), folder.path)
+    run_in(config(), folder.path)
     assert same(final_state(folder.path), final_state(finished.path))
 
 
 def test_a_removed_run_folder_is_one_line(tmp_path):
-    def remove(report):
-        if report.row.get("epoch") == 1:
+    def remove(event):
+        if event.row.get("epoch") == 1:
             shutil.rmtree(tmp_path / "run")
 
     with pytest.raises(UserError, match="was removed or moved while the run was going on"):
-        train(config(), tmp_path / "run", remove)
+        run_in(config(), tmp_path / "run", on_event=remove)
     assert not (tmp_path / "run" / "metrics.jsonl").exists()
 
 
@@ -261,7 +279,7 @@ def test_a_second_process_on_a_run_is_refused(tmp_path):
         folder.locked(),
         pytest.raises(UserError, match=f"is in use by process {os.getpid()} on"),
     ):
-        train(config(), folder.path)
+        run_in(config(), folder.path)
     assert not folder.config_path.exists()
 
 
@@ -291,9 +309,9 @@ def test_the_first_signal_is_deferred_and_the_second_is_not():
     raise_when_signalled()
     try:
         with deferred() as noted:
-            assert noted.signal is None
+            assert noted.number is None
             os.kill(os.getpid(), signal.SIGTERM)
-            assert noted.signal == signal.SIGTERM
+            assert noted.number == signal.SIGTERM
             with pytest.raises(Stopped, match="SIGTERM"):
                 os.kill(os.getpid(), signal.SIGINT)
         with pytest.raises(Stopped, match="SIGINT") as stopped:

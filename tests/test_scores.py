@@ -1,22 +1,22 @@
-"""Precision, recall, density, coverage, KID, Inception Score, intervals: from their definitions."""
+"""Neighbour metrics, KID, Inception Score and bootstrap intervals against their definitions."""
 
 import numpy as np
 import pytest
 
-from evaluate.bootstrap import interval
-from evaluate.precision_recall import neighbour_metrics, precision_recall
-from evaluate.scores import inception_score, kernel_inception_distance
+from evaluate.metrics.bootstrap import interval
+from evaluate.metrics.precision_recall import neighbour_metrics, precision_recall
+from evaluate.metrics.scores import inception_score, kernel_inception_distance
 
 
 @pytest.fixture
 def clouds():
-    """500 real and 400 fake samples that overlap in part."""
+    """500 real and 400 fake samples that overlap partly."""
     generator = np.random.default_rng(0)
     return generator.standard_normal((500, 8)), 0.7 * generator.standard_normal((400, 8)) + 0.5
 
 
 def brute_force(real, fake, k):
-    """Every distance on its own, as the papers define the four metrics."""
+    """The four metrics as the papers define them, one distance at a time."""
 
     def distance(a, b):
         return np.sqrt(np.sum((a - b) ** 2))
@@ -48,7 +48,7 @@ def test_neighbour_metrics_equal_brute_force(clouds):
 
 def test_blocks_change_nothing(clouds, monkeypatch):
     whole = neighbour_metrics(*clouds)
-    monkeypatch.setattr("evaluate.precision_recall._BLOCK", 7)
+    monkeypatch.setattr("evaluate.metrics.precision_recall._BLOCK", 7)
     for left, right in zip(whole, neighbour_metrics(*clouds), strict=True):
         np.testing.assert_array_equal(left, right)
 
@@ -70,7 +70,7 @@ def test_inception_score_by_hand():
 
 
 def test_kid_is_unbiased():
-    """Two random halves of one set: the mean over many ways to halve it is 0."""
+    """The KID of two random halves of one set has mean 0 over many ways to halve it."""
     generator = np.random.default_rng(0)
     samples = generator.standard_normal((120, 16))
     values = []

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from evaluate.sheets import draw_sheets, save_sheet, tile, vary_element
+from data.storage import save_image
+from evaluate.sheets import draw_sheets, tile, vary_element
 
 
 def constant_images(values, size):
@@ -68,7 +69,7 @@ def test_what_the_sheets_show(prior, limit):
         pixel = sheets[name][row * 50, column * 50 + 8 * pair_gaps, 0]
         return pixel / 127.5 - 1
 
-    # rank 1 is the element of the larger scale: its row goes from -limit to limit times the scale
+    # rank 1 is the element with the larger scale: its row goes from -limit to limit times the scale
     ends = [brightness("interpolation_1", 3, column) for column in (0, 7)]
     assert ends == pytest.approx([-limit * 0.4, limit * 0.4], abs=0.01)
     constant = [brightness("interpolation_2", 0, column) for column in (0, 7)]
@@ -76,13 +77,13 @@ def test_what_the_sheets_show(prior, limit):
     # pairs: the image on the left, its reconstruction on the right
     pair = [brightness("real_reconstructed", 7, column, pair_gaps=3) for column in (6, 7)]
     assert pair == pytest.approx([1.0, 0.5], abs=0.01)
-    # noise: the image, its reconstruction, then noise of deviation 0.3 on the latent
+    # noise: the image, its reconstruction, then 6 with noise of deviation 0.3 on the latent
     noisy = [brightness("latent_noise", 0, column) for column in range(8)]
     assert noisy == pytest.approx([0, 0] + [0.4 * 0.3 * n for n in range(6)], abs=0.01)
 
 
-def test_a_sheet_is_saved_as_it_is(tmp_path):
+def test_a_sheet_is_saved_without_loss_in_a_new_folder(tmp_path):
     sheet = np.random.default_rng(0).integers(0, 256, (9, 7, 3), dtype=np.uint8)
-    save_sheet(tmp_path / "images" / "sheet.png", sheet)
+    save_image(tmp_path / "images" / "sheet.png", sheet)
     read = tf.io.decode_png((tmp_path / "images" / "sheet.png").read_bytes())
     np.testing.assert_array_equal(read, sheet)

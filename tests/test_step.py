@@ -1,11 +1,11 @@
-"""The training step: who is updated by what, and that its state can be kept."""
+"""The training step: which loss updates which weights, and that a checkpoint holds its state."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from config import UserError
-from models.reference_weights import to_arrays
+from models.reference.weights import to_arrays
 from tests.conftest import SMALLEST, eagerly
 from train.step import Trainer
 
@@ -50,7 +50,7 @@ def test_scale_is_one_without_dynamic_scale(make_config, batch):
 
 def test_the_window_holds_the_latest_mean_squares(make_config, batch):
     trainer = Trainer(make_config(), "normal_dls_d")
-    latents = trainer.sample_latents(4)
+    latents = trainer.sample_latents(4, trainer.random)
     fake = trainer.networks.generate(latents, trainer.scale())
     expected = np.mean(np.square(trainer.networks.encode(fake)), axis=0)
     trainer.train_step(batch, latents)
@@ -71,7 +71,7 @@ def test_only_dg_trains_the_generator_on_the_encoder_loss(make_config, batch, ru
 
 
 def test_gradients_are_those_of_the_sum_over_the_batch(make_config, batch):
-    """The same images twice give twice the gradient: Adam's second moment is fourfold."""
+    """Every image twice gives twice the gradient, and four times Adam's second moment."""
     moments = []
     for repeats in (1, 2):
         trainer = Trainer(make_config(), "normal_mse_dg")
@@ -114,7 +114,7 @@ def test_learning_rates_decay_and_the_mapper_is_slower(make_config, batch):
 
 
 def test_a_checkpoint_goes_on_exactly(make_config, batch, tmp_path):
-    """With the loss scale, and the number of steps, from which lazy R1 takes its turns."""
+    """It holds the loss scale, and the number of steps, on which lazy R1 depends."""
     config = make_config(**{"train.precision": "mixed_float16"})
     trainer = Trainer(config, "normal_dls_dg")
     trainer.optimizer.dynamic_scale.assign(64.0)

@@ -5,7 +5,7 @@ import pytest
 
 from config import UserError
 from tests.conftest import full_disk, read_events
-from train.tensorboard import TensorBoard
+from train.runs.tensorboard import TensorBoard
 
 SCALE = np.array([0.0, 0.5, 0.5, 2.0], np.float32)
 

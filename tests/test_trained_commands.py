@@ -10,16 +10,17 @@ import pytest
 from PIL import Image
 
 from config import Config, UserError
-from data import open_images
-from data.files import read_images
 from data.images import to_uint8
+from data.loading import open_images
+from data.user_images import read_images
 from evaluate.evaluator import Evaluator
+from evaluate.inversion.editing import find_direction
 from evaluate.sheets import GAP, enlargement, tile
-from evaluate.trained.editing import find_direction
-from evaluate.trained.run import TrainedRun
+from evaluate.trained_run import TrainedRun
 from models.latent import sample_prior
 from tests.conftest import SMALLEST, TINY, full_disk, merge, write_run, wrong
-from train.run_folder import RunFolder
+from train.runs.folder import RunFolder
+from train.runtime.distribution import Processes
 
 ROOT = Path(__file__).parent.parent
 TEST_SIZE = 64
@@ -28,7 +29,7 @@ BY_IMPORTANCE = [4, 5, 1, 0, 3, 2]
 
 @pytest.fixture(scope="module")
 def trainer(tmp_path_factory):
-    """Of the run that all tests here use; its folder is the attribute `path`."""
+    """The trainer of the run that all tests here use; the attribute `path` is its folder."""
     config = Config.model_validate(merge(TINY, SMALLEST | {"data.test_size": TEST_SIZE}))
     path = tmp_path_factory.mktemp("experiment") / "run"
     trainer = write_run(config, path, imported={"mapper": "mapper.h5, SHA-256 0123"})
@@ -70,13 +71,13 @@ def pixels(path):
 
 
 def small(sheet, row, column, size=8):
-    """A tile of a sheet without groups, as small as it was before it was enlarged."""
+    """A tile of a sheet without groups, in its size before it was enlarged."""
     factor = enlargement(size)
     top, left = (index * (size * factor + GAP) for index in (row, column))
     return sheet[top : top + size * factor : factor, left : left + size * factor : factor]
 
 
-def test_a_trained_run_is_that_of_the_checkpoint(trainer, trained):
+def test_a_trained_run_has_the_state_of_the_checkpoint(trainer, trained):
     latents = sample_prior((5, 6), "normal", seed=1)
     np.testing.assert_array_equal(trained.scale, trainer.scale())
     np.testing.assert_allclose(
@@ -125,14 +126,14 @@ def test_reconstructions_and_their_metrics(to_folder, trained, photo_folder):
         )
         assert row["image"] == f"{photo_folder}/{name}"
     np.testing.assert_array_equal(small(sheet, 0, 1), images[0])
-    error = np.mean((left.astype(float) - images[0]) ** 2)  # of what was rounded to 8 bits
+    error = np.mean((left.astype(float) - images[0]) ** 2)  # both are rounded to 8 bits
     assert float(rows[0]["psnr"]) == pytest.approx(10 * np.log10(255**2 / error), abs=0.05)
 
 
 @pytest.mark.parametrize(("weight", "least_gain"), [(0.1, 0.0), (0.0, 0.1)])
 def test_refining_never_loses(to_folder, photo_folder, monkeypatch, weight, least_gain):
-    """With the regulariser, that of an encoder that knows nothing, it need not gain."""
-    monkeypatch.setattr("evaluate.trained.inversion.ENCODER_WEIGHT", weight)
+    """With the regulariser it need not gain: this encoder is not trained."""
+    monkeypatch.setattr("evaluate.inversion.refine.ENCODER_WEIGHT", weight)
     folder = to_folder("reconstruct", photo_folder, "--refine", 15)
     rows = list(csv.DictReader((folder / "metrics.csv").open()))
     gains = [float(row["refined_psnr"]) - float(row["psnr"]) for row in rows]
@@ -166,12 +167,13 @@ def test_nothing_is_written_over(command, trainer, tmp_path):
 
 
 def test_samples_reconstruct_as_the_run_measures_it(to_folder, trainer):
-    """The mean PSNR over samples and over the evaluator's differ by chance only."""
+    """The mean PSNRs of these samples and of the evaluator's differ by chance only."""
     files = to_folder("sample", "--count", TEST_SIZE, "--files") / "images"
     rows = list(csv.DictReader((to_folder("reconstruct", files) / "metrics.csv").open()))
     of_command = [float(row["psnr"]) for row in rows]
     config = TrainedRun(trainer.path).config
-    evaluator = Evaluator(config, trainer, open_images(config.data, "test"))
+    test_images = open_images(config.data, "test")
+    evaluator = Evaluator(config, trainer, Processes(), test_images)
     of_run = evaluator.measure(1)[1]["fake_psnr"]
     error = np.sqrt((np.var(of_command) + np.var(of_run)) / TEST_SIZE)
     assert abs(np.mean(of_command) - np.mean(of_run)) < 3 * error
@@ -226,7 +228,7 @@ def test_giving_an_image_what_examples_have(command, trained, photo_folder, tmp_
     assert code == 0
     latents = [trained.encode(read_images([p], trained.config.data)[1]) for p in examples[1::2]]
     direction = find_direction(*latents, trained.scale)
-    assert f"12 and 12 examples; of held-out ones it tells {direction.accuracy:.0%} ap" in output
+    assert f"12 and 12 examples; it tells {direction.accuracy:.0%} of held-out ones ap" in output
     np.testing.assert_allclose(
         np.load(tmp_path / "out" / "latents.npz")["scaled_latents"][0],
         latents[1][0] * trained.scale + 0.5 * direction.gap * direction.unit,
@@ -250,8 +252,14 @@ def test_giving_an_image_what_examples_have(command, trained, photo_folder, tmp_
         (["edit", "x.png", "--with", "here"], "--with and --without go together"),
         (["edit", "x.png", "--element", "9=1"], "there is no element 9: use 0 to 5"),
         (["edit", "x.png", "--element", "1"], "a change is given as ELEMENT=VALUE"),
-        (["edit", "x.png", "--element", "1=nan"], "of values up to 1000. Received: 1=nan"),
-        (["edit", "x.png", "--rank", "1=-1e39"], "of values up to 1000. Received: 1=-1e39"),
+        (
+            ["edit", "x.png", "--element", "1=nan"],
+            "value from -1000 to 1000. Received: 1=nan",
+        ),
+        (
+            ["edit", "x.png", "--rank", "1=-1e39"],
+            "value from -1000 to 1000. Received: 1=-1e39",
+        ),
         (
             ["edit", "x.png", "--with", "a", "--without", "b", "--amount", "nan"],
             "--amount takes a number up to 1000. Received: nan",
@@ -337,7 +345,7 @@ def test_folders_without_a_trained_run(command, make_config, tmp_path):
 def test_evaluating_an_imported_run(command, trainer):
     code, output, _ = command("evaluate", trainer.path)
     assert code == 0
-    assert "epoch 0: nothing is recorded of it" in output
+    assert "epoch 0: no metrics are recorded" in output
 
 
 LOAD = """

@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 
-def encoder_loss(latents, recovered_latents, scale):
+def encoder_loss(latents: tf.Tensor, recovered_latents: tf.Tensor, scale: tf.Tensor) -> tf.Tensor:
     """L_enc: mean over elements of `(z - z')^2 * s^2`. Algorithm 1, line 5.
 
     Input: latents and recovered latents (batch, d_z), scale (d_z,). Output: (batch,).
@@ -11,7 +11,9 @@ def encoder_loss(latents, recovered_latents, scale):
     return tf.reduce_mean(tf.square(latents - recovered_latents) * tf.square(scale), axis=1)
 
 
-def discriminator_adversarial_loss(real_adversarial, fake_adversarial):
+def discriminator_adversarial_loss(
+    real_adversarial: tf.Tensor, fake_adversarial: tf.Tensor
+) -> tf.Tensor:
     """f_d of the non-saturating GAN: `softplus(-a_r) + softplus(a_g)`. Algorithm 1, line 7.
 
     Input: adversarial values (batch,) of real and generated images. Output: (batch,).
@@ -19,17 +21,9 @@ def discriminator_adversarial_loss(real_adversarial, fake_adversarial):
     return tf.nn.softplus(-real_adversarial) + tf.nn.softplus(fake_adversarial)
 
 
-def generator_adversarial_loss(fake_adversarial):
+def generator_adversarial_loss(fake_adversarial: tf.Tensor) -> tf.Tensor:
     """f_g of the non-saturating GAN: `softplus(-a_g)`. Algorithm 1, line 8.
 
     Input: adversarial values (batch,) of generated images. Output: (batch,).
     """
     return tf.nn.softplus(-fake_adversarial)
-
-
-def r1_penalty(real_gradient):
-    """R1: squared norm of d a_r / d x, without the factor 1/2 (paper, section 4.1).
-
-    Input: gradient (batch, height, width, 3) with respect to the real images. Output: (batch,).
-    """
-    return tf.reduce_sum(tf.square(real_gradient), axis=(1, 2, 3))

@@ -1,28 +1,42 @@
 """Adam, with one operation a variable. See `build_optimizer`."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import tensorflow as tf
+
+from config.sections import TrainConfig
+from models.networks import ParameterGroup
 
 
 class FusedAdam(keras.optimizers.Adam):
     """Keras' Adam with TensorFlow's fused kernel: the same formula in one pass over each variable.
 
     Keras composes an update of about twenty operations, which add up in small networks.
-    `rate_multipliers`, one for each variable that it is built with, multiply the learning rate.
+    `rate_multipliers`, one for each variable, multiply the learning rate.
 
-    On several replicas it takes gradients that are the same on all of them, and each updates its
-    own copy of the variables.
+    On several replicas it takes gradients that are the same on all of them, and each replica
+    updates its own copy of the variables.
     """
 
-    def __init__(self, rate_multipliers, **kwargs):
+    def __init__(self, rate_multipliers: Sequence[float], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.rate_multipliers = rate_multipliers
 
-    def _backend_update_step(self, gradients, variables, learning_rate):
+    def _backend_update_step(
+        self,
+        gradients: Sequence[tf.Tensor],
+        variables: Sequence[keras.Variable],
+        learning_rate: tf.Tensor,
+    ) -> None:
         for gradient, variable in zip(gradients, variables, strict=True):
             self.update_step(gradient, variable, learning_rate)
 
-    def update_step(self, gradient, variable, learning_rate):
+    def update_step(
+        self, gradient: tf.Tensor, variable: keras.Variable, learning_rate: tf.Tensor
+    ) -> None:
+        """Update one variable with its gradient of the same shape."""
         index = self._get_variable_index(variable)
         step = tf.cast(self.iterations + 1, gradient.dtype)
         tf.raw_ops.ResourceApplyAdam(
@@ -39,25 +53,25 @@ class FusedAdam(keras.optimizers.Adam):
         )
 
 
-def build_optimizer(settings, networks):
-    """One Adam for all networks, with a smaller learning rate for the mapper.
+def build_optimizer(
+    train_config: TrainConfig, groups: Sequence[ParameterGroup]
+) -> keras.optimizers.Optimizer:
+    """One Adam for all parameter groups, each with its own multiple of the learning rate.
 
-    `settings` is a `config.TrainConfig`. With mixed_float16 it scales losses against underflow, and
-    halves the scale in place of a step whose gradients overflow.
+    With mixed_float16 it scales losses against underflow. Where gradients overflow it skips the
+    step and halves the scale.
     """
-    variables, multipliers = [], []
-    for network in networks:
-        is_mapper = network is networks.mapper
-        multiplier = settings.mapper_learning_rate_multiplier if is_mapper else 1.0
-        variables += network.trainable_variables
-        multipliers += [multiplier] * len(network.trainable_variables)
-    optimizer = FusedAdam(multipliers, beta_1=settings.beta_1, beta_2=settings.beta_2, epsilon=1e-7)
-    if settings.precision == "mixed_float16":
+    variables = [variable for group in groups for variable in group.variables]
+    multipliers = [group.rate_multiplier for group in groups for _ in group.variables]
+    optimizer = FusedAdam(
+        multipliers, beta_1=train_config.beta_1, beta_2=train_config.beta_2, epsilon=1e-7
+    )
+    if train_config.precision == "mixed_float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     optimizer.build(variables)
     return optimizer
 
 
-def _handle(variable):
+def _handle(variable: keras.Variable | tf.Variable) -> tf.Tensor:
     """The resource of a Keras variable, or of the TensorFlow variable inside."""
     return (variable.value if isinstance(variable, keras.Variable) else variable).handle

@@ -1,125 +1,129 @@
 """Algorithm 1 of the paper as one training step. See `Trainer.train_step`."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import keras
 import tensorflow as tf
 
-from config import Run
-from models import build_networks
-from models.latent import append_row, recovered_squares, sample_prior, scale_from_window
-from train.device import settle
-from train.distribution import Workers, sum_over_replicas
+from config import Config, resolve_run
+from models.latent import append_row, recovered_squares
+from models.networks import ParameterGroup
 from train.losses import (
     discriminator_adversarial_loss,
     encoder_loss,
     generator_adversarial_loss,
-    r1_penalty,
 )
+from train.model import Model
 from train.optimizer import build_optimizer
+from train.penalties import r1_penalty
+from train.runtime.device import resolve_auto
+from train.runtime.distribution import Processes, sum_over_replicas
 
 
-class Trainer:
+class Trainer(Model):
     """The state of one training: networks, optimizer, variance window, random state.
 
-    `config` is a `config.Config`; `run` is the name of a method and prior, such as "normal_dls_dg".
-    Made in the scope of a `tf.distribute.Strategy`, it trains on all of its replicas: each computes
-    on its part of the batch, and what they sum up is that of one device.
+    `run` names one of the config's runs, or one of the paper's, such as "normal_dls_dg"; `recorded`
+    is what a run that goes on was begun with, see `train.runtime.device.resolve_auto`. Made in the
+    scope of a `tf.distribute.Strategy`, a trainer uses all of its replicas: each computes on its
+    part of the batch, and together they compute what one device would.
+
+    `epoch_means` names the statistics of a step that an epoch's row holds the means of, and
+    `scaled_statistics` those that mixed_float16 computes from scaled losses, so that they overflow
+    where the scale is too large.
 
     Raises UserError for an unknown run.
     """
 
-    def __init__(self, config, run, seed=0):
+    epoch_means = ("encoder_loss", "discriminator_loss", "generator_loss", "r1_penalty")
+
+    def __init__(
+        self,
+        config: Config,
+        run: str,
+        seed: int = 0,
+        recorded: Mapping[str, Any] | None = None,
+    ) -> None:
         keras.utils.set_random_seed(seed)
-        self.run = Run.parse(run)
-        self.settings = settle(tf, config).train
+        config = resolve_run(config, run)
+        self.train_config = resolve_auto(config.train, recorded)
+        super().__init__(config, self.train_config.precision)
         # "DG" is line 8 of the paper; "D" leaves the encoder loss to the discriminator.
-        self.generator_encoder_weight = (
-            config.train.encoder_weight if self.run.encoder_loss_in_generator else 0.0
-        )
-        self.networks = build_networks(config, self.settings.precision)
-        self.variance_window = tf.Variable(
-            tf.ones((config.latent.variance_window, config.latent.dim)), trainable=False
-        )
+        in_generator = "generator" in config.train.encoder_loss_in
+        self.generator_encoder_weight = config.train.encoder_weight if in_generator else 0.0
+        self.parameter_groups = self.networks.parameter_groups(config.train)
+        norms = [_gradient_norm(group) for group in self.parameter_groups]
+        self.scaled_statistics = frozenset(["r1_penalty", "discriminator_loss", *norms])
         self.random = keras.random.SeedGenerator(seed)
-        self.optimizer = build_optimizer(self.settings, self.networks)
+        self.optimizer = build_optimizer(self.train_config, self.parameter_groups)
         self.strategy = tf.distribute.get_strategy()
-        self.workers = Workers()
+        self.processes = Processes()
         self.batch_size = config.train.batch_size
-        if self.settings.jit_compile:  # not of latents, which XLA draws otherwise, nor of transfers
-            self._differentiate = tf.function(
-                self._differentiate, autograph=False, jit_compile=True
-            )
-        # Autograph has nothing to convert here, and takes as long as the rest.
+        self._differentiate = self.differentiate
+        if self.train_config.jit_compile:  # neither XLA's random latents nor transfers between GPUs
+            self._differentiate = tf.function(self.differentiate, autograph=False, jit_compile=True)
+        # Autograph has nothing to convert here, and takes as long as the rest of the tracing.
         self.train_step = tf.function(self._train_step, autograph=False)
-        size = config.data.resolution
-        batch = (self.batch_size // self.workers.count, size, size, 3)
+        part = (self.batch_size // self.processes.count, *self.networks.image_shape)
         self.train_steps = tf.function(
-            self._train_steps, [tf.TensorSpec((None, *batch))], autograph=False
+            self._train_steps, [tf.TensorSpec((None, *part))], autograph=False
         )
         self.set_epoch(0)
 
-    def set_epoch(self, epoch):
+    def set_epoch(self, epoch: int) -> None:
         """Set the learning rates of an epoch, counted from 0: they decay by a share an epoch."""
-        decay = (1 - self.settings.learning_rate_decay) ** epoch
-        self.optimizer.learning_rate.assign(self.settings.learning_rate * decay)
+        decay = (1 - self.train_config.learning_rate_decay) ** epoch
+        self.optimizer.learning_rate.assign(self.train_config.learning_rate * decay)
 
-    def state(self):
-        """All that a checkpoint must hold to go on, as a dict of trackable objects."""
-        return self.networks._asdict() | {
+    def state(self) -> dict[str, object]:
+        """Everything that a checkpoint needs to go on, as a dict of trackable objects."""
+        return self.networks.parts() | {
             "optimizer": self.optimizer,
             "variance_window": self.variance_window,
             "random_state": self.random.state.value,
         }
 
     @property
-    def learning_rate(self):
-        """The learning rate, now, of synthesis and discriminator."""
+    def learning_rate(self) -> float:
+        """The current learning rate of synthesis and discriminator."""
         return float(self.optimizer.learning_rate.numpy())
 
-    def variance(self):
-        """v (d_z,): the element-wise variance of the recovered latents over the window."""
-        return tf.reduce_mean(self.variance_window, axis=0)
-
-    def scale(self):
-        """s (d_z,), from the window; ones without dynamic latent scale. Algorithm 1, line 3."""
-        return scale_from_window(self.variance_window, self.run.dynamic_scale)
-
-    def sample_latents(self, batch_size):
-        """Unscaled latents (batch_size, d_z) from the prior. Algorithm 1, line 1."""
-        shape = (batch_size, self.variance_window.shape[1])
-        return sample_prior(shape, self.run.prior, self.random)
-
-    def _train_steps(self, batches):
+    def _train_steps(self, batches: tf.Tensor) -> dict[str, tf.Tensor]:
         """`train_step` for each of `batches` (steps, part, height, width, 3), in one call.
 
-        Returns the same dict, of tensors (steps,).
+        Returns the same dict, with tensors (steps,).
         """
         step = self.train_step.get_concrete_function(tf.TensorSpec(batches.shape[1:]))
         types = dict.fromkeys(step.structured_outputs, tf.float32)
         return tf.map_fn(step, batches, parallel_iterations=1, fn_output_signature=types)
 
-    def _train_step(self, real_images, latents=None):
-        """One step of Algorithm 1: all networks are updated from one forward pass.
+    def _train_step(
+        self, real_images: tf.Tensor, latents: tf.Tensor | None = None
+    ) -> dict[str, tf.Tensor]:
+        """One step of Algorithm 1: one forward pass updates all networks.
 
-        `real_images` (part, height, width, 3) in [-1, 1] is this process' part of the batch;
+        `real_images` (part, height, width, 3) in [-1, 1] is this process's part of the batch;
         `latents` (batch, d_z), unscaled, are drawn from the prior if None. Returns a dict of scalar
-        tensors: batch means of the losses, norms of the gradients of each network, the mean of the
-        newest row of the variance window, the loss scale (1 but with mixed_float16).
+        tensors: batch means of the losses, the gradient norm of each parameter group, the mean of
+        the newest row of the variance window, and the loss scale (1 except with mixed_float16).
 
         With `train.r1_interval` k, R1 counts in every k-th step only, k times (lazy regularisation,
         Karras et al. 2020, section 3.1); `r1_penalty` is 0 where it does not count.
         """
+        z = latents
+        if z is None:  # each process draws the whole batch: the number of processes changes nothing
+            z = self.sample_latents(self.batch_size, self.random)  # line 1
         x = tf.convert_to_tensor(real_images)  # line 2
-        # All replicas' latents at once, in every process: they do not depend on how many there are.
-        z = self.sample_latents(self.batch_size) if latents is None else latents  # line 1
-        of_replicas = self.strategy.run(self._update, (x, self.workers.part(z)))
+        replica_results = self.strategy.run(self._update, (x, self.processes.part(z)))
         return {
             name: self.strategy.experimental_local_results(value)[0]
-            for name, value in of_replicas.items()
+            for name, value in replica_results.items()
         }
 
-    def _update(self, x, z):
+    def _update(self, x: tf.Tensor, z: tf.Tensor) -> dict[str, tf.Tensor]:
         """Lines 3 to 9 on one replica, for its part of real images x and latents z."""
-        x, z = self.workers.part_of_replica(x), self.workers.part_of_replica(z)
+        x, z = self.processes.replica_part(x), self.processes.replica_part(z)
         gradients, means = sum_over_replicas(self._differentiate_lazily(x, z))
         replicas = self.strategy.num_replicas_in_sync
         means = {name: mean / replicas for name, mean in means.items()}
@@ -129,9 +133,11 @@ class Trainer:
         recovered_variance = tf.reduce_mean(self.variance_window[-1])
         return means | {"recovered_variance": recovered_variance} | gradient_norms
 
-    def _differentiate_lazily(self, x, z):
-        """`_differentiate`, with R1 in every `train.r1_interval`-th step."""
-        weight, interval = self.settings.r1_weight, self.settings.r1_interval
+    def _differentiate_lazily(
+        self, x: tf.Tensor, z: tf.Tensor
+    ) -> tuple[list[tf.Tensor], dict[str, tf.Tensor]]:
+        """`differentiate`, with R1 in every `train.r1_interval`-th step."""
+        weight, interval = self.train_config.r1_weight, self.train_config.r1_interval
         if interval == 1:
             return self._differentiate(x, z, weight)
         return tf.cond(
@@ -140,31 +146,36 @@ class Trainer:
             lambda: self._differentiate(x, z, 0.0),
         )
 
-    def _differentiate(self, x, z, r1_weight):
-        """Lines 3 to 8: the gradients of all variables, and means over the batch.
+    def differentiate(
+        self, x: tf.Tensor, z: tf.Tensor, r1_weight: float
+    ) -> tuple[list[tf.Tensor], dict[str, tf.Tensor]]:
+        """Lines 3 to 8: the gradients of all parameter groups, and means over the batch.
 
-        The means are of the losses, by name, and of z'^2: "recovered_squares" (d_z,).
+        Input: real images x (batch, height, width, 3), latents z (batch, d_z). The means are those
+        of the losses, by name, and of z'^2, "recovered_squares" (d_z,).
         """
-        settings, networks = self.settings, self.networks
+        networks, encoder_weight = self.networks, self.train_config.encoder_weight
         s = self.scale()  # line 3
         with tf.GradientTape(persistent=True) as tape:
             # As the authors' code does: one forward pass of D(G(z∘s)) serves both losses.
-            fake_adversarial, recovered = networks.discriminator(networks.generate(z, s))  # line 4
+            fake_adversarial, recovered = networks.discriminate(networks.generate(z, s))  # line 4
             l_enc = encoder_loss(z, recovered, s)  # line 5
             real_adversarial, r1 = self.discriminate_real(x, with_r1=r1_weight > 0)  # line 6
 
             d_loss = discriminator_adversarial_loss(real_adversarial, fake_adversarial)  # line 7
-            d_loss += settings.encoder_weight * l_enc + r1_weight * r1
+            d_loss += encoder_weight * l_enc + r1_weight * r1
             g_loss = generator_adversarial_loss(fake_adversarial)  # line 8
             g_loss += self.generator_encoder_weight * l_enc
             # As the authors' code does: gradients of the sum over the batch, not the mean.
-            d_total = self.optimizer.scale_loss(tf.reduce_sum(d_loss))
-            g_total = self.optimizer.scale_loss(tf.reduce_sum(g_loss))
+            totals = {
+                "discriminator": self.optimizer.scale_loss(tf.reduce_sum(d_loss)),
+                "generator": self.optimizer.scale_loss(tf.reduce_sum(g_loss)),
+            }
 
         # All gradients first, then Adam: no network's update precedes another's gradient.
-        mapper, synthesis, discriminator = (n.trainable_variables for n in networks)
-        gradients = tape.gradient(g_total, mapper + synthesis)
-        gradients += tape.gradient(d_total, discriminator)
+        gradients = []
+        for loss in ("generator", "discriminator"):
+            gradients += tape.gradient(totals[loss], self._variables_of(loss))
         return gradients, {
             "encoder_loss": tf.reduce_mean(l_enc),
             "discriminator_loss": tf.reduce_mean(d_loss),
@@ -173,36 +184,45 @@ class Trainer:
             "recovered_squares": recovered_squares(recovered),
         }
 
-    def discriminate_real(self, x, with_r1=True):
-        """Adversarial values of real images and their R1 penalty, or 0: both (batch,)."""
+    def _variables_of(self, loss: str) -> list[keras.Variable]:
+        """The variables that a loss trains, in the order of the parameter groups."""
+        return [v for group in self.parameter_groups if group.loss == loss for v in group.variables]
+
+    def discriminate_real(self, x: tf.Tensor, with_r1: bool = True) -> tuple[tf.Tensor, tf.Tensor]:
+        """Adversarial values of real images x and their R1 penalty, or 0: both (batch,)."""
         if not with_r1:
-            adversarial, _ = self.networks.discriminator(x)
+            adversarial, _ = self.networks.discriminate(x)
             return adversarial, tf.zeros_like(adversarial)
         with tf.GradientTape() as tape:
             tape.watch(x)
-            adversarial, _ = self.networks.discriminator(x)
+            adversarial, _ = self.networks.discriminate(x)
             scaled = self.optimizer.scale_loss(adversarial)
         return adversarial, r1_penalty(tape.gradient(scaled, x) / self.optimizer.scale_loss(1.0))
 
-    def _descend(self, gradients):
-        """One step of Adam with the gradients of all variables, those of the mapper first.
+    def _descend(self, gradients: list[tf.Tensor]) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        """One step of Adam with the gradients of all parameter groups, in their order.
 
-        Returns whether it was applied, which only mixed_float16 may leave out, and the norms.
+        Returns whether Adam applied them, and their norms. Only mixed_float16 may skip a step.
         """
-        remaining = iter(gradients)
-        norms = self.gradient_norms(
-            [next(remaining) for _ in network.trainable_variables] for network in self.networks
-        )
+        norms = self.gradient_norms(gradients)
         iterations = tf.identity(self.optimizer.iterations.value)
         self.optimizer.apply(gradients)
         return self.optimizer.iterations.value > iterations, norms
 
-    def gradient_norms(self, gradients):
-        """The norm of all gradients of each network, to notice one that is not finite.
+    def gradient_norms(self, gradients: list[tf.Tensor]) -> dict[str, tf.Tensor]:
+        """The norm of each parameter group's gradients, and the loss scale that they contain.
 
-        With them the loss scale, by which these gradients are too large.
+        A norm that is not finite stops the training, see `train.monitor`.
         """
         loss_scale = tf.convert_to_tensor(self.optimizer.scale_loss(1.0))
-        names = (f"{name}_gradient_norm" for name in self.networks._fields)
-        norms = (tf.linalg.global_norm(of_network) / loss_scale for of_network in gradients)
-        return dict(zip(names, norms, strict=True)) | {"loss_scale": loss_scale}
+        remaining = iter(gradients)
+        norms = {}
+        for group in self.parameter_groups:
+            norm = tf.linalg.global_norm([next(remaining) for _ in group.variables])
+            norms[_gradient_norm(group)] = norm / loss_scale
+        return norms | {"loss_scale": loss_scale}
+
+
+def _gradient_norm(group: ParameterGroup) -> str:
+    """The name of the norm of a parameter group's gradients among the statistics."""
+    return f"{group.name}_gradient_norm"

@@ -2,33 +2,34 @@
 
 import statistics
 import time
+from collections.abc import Callable
 from typing import NamedTuple
 
 import tensorflow as tf
 
-from train.loop import REPORT_SECONDS
+from train.clock import MOST_SECONDS_A_CALL
 from train.monitor import STEPS_PER_LOOK
+from train.step import Trainer
 
-_SHORT_SECONDS = REPORT_SECONDS / STEPS_PER_LOOK  # the loop takes several in one call
+_SHORT_SECONDS = MOST_SECONDS_A_CALL / STEPS_PER_LOOK  # the loop takes several in one call
 
 
 class StepTime(NamedTuple):
-    """Seconds of a training step: one with R1, one that `train.r1_interval` leaves it out of."""
+    """Seconds of a training step: with R1, without it (None if every step has it), and the mean."""
 
     with_r1: float
-    without_r1: float
+    without_r1: float | None
     mean: float
 
 
-def random_batches(config, steps=1):
-    """What the training step takes for images: (steps, batch, height, width, 3)."""
-    size = config.data.resolution
-    shape = (steps, config.train.batch_size, size, size, 3)
+def random_batches(trainer: Trainer, steps: int = 1) -> tf.Tensor:
+    """Random images in [-1, 1] for `Trainer.train_steps`: (steps, batch, height, width, 3)."""
+    shape = (steps, trainer.batch_size, *trainer.networks.image_shape)
     return tf.random.stateless_uniform(shape, (0, 0), -1.0, 1.0)
 
 
-def median_seconds(function, calls=3):
-    """Of so many calls of a function."""
+def median_seconds(function: Callable[[], object], calls: int = 3) -> float:
+    """Median wall-clock seconds over `calls` calls."""
     seconds = []
     for _ in range(calls):
         start = time.perf_counter()
@@ -37,30 +38,30 @@ def median_seconds(function, calls=3):
     return statistics.median(seconds)
 
 
-def time_step(config, trainer, calls=3):
-    """The `StepTime` of a trainer, from so many calls of each kind; steps are taken as in training.
+def time_step(trainer: Trainer, calls: int = 3) -> StepTime:
+    """The `StepTime` of a trainer, from `calls` calls of each kind.
 
-    The weights are trained on random images. `without_r1` is None if R1 is in every step.
+    It takes steps as a training does, on random images.
     """
-    interval = config.train.r1_interval
+    interval = trainer.train_config.r1_interval
 
-    def measure(batches, iterations, calls_at_once=1):
-        """The median, over `calls`, of the seconds of a step, from an iteration of Adam on."""
+    def measure(batches: tf.Tensor, iterations: int, calls_at_once: int = 1) -> float:
+        """Median seconds of a step that begins with Adam's iteration number `iterations`."""
 
-        def call():
+        def call() -> None:
             trainer.optimizer.iterations.assign(iterations)
             for _ in range(calls_at_once):
-                trainer.train_steps(batches)["encoder_loss"].numpy()
+                next(iter(trainer.train_steps(batches).values())).numpy()
 
         call()  # which also traces and compiles it
         return median_seconds(call, calls) / (calls_at_once * len(batches))
 
-    one = random_batches(config)
+    one = random_batches(trainer)
     with_r1 = mean = measure(one, 0)
     without_r1 = None
     if interval > 1:
         without_r1 = measure(one, 1)
         mean = (with_r1 + (interval - 1) * without_r1) / interval
     if mean < _SHORT_SECONDS:
-        mean = measure(random_batches(config, STEPS_PER_LOOK), 0, calls_at_once=interval)
+        mean = measure(random_batches(trainer, STEPS_PER_LOOK), 0, calls_at_once=interval)
     return StepTime(with_r1, without_r1, mean)

@@ -1,0 +1,104 @@
+"""Config files. See `load`."""
+
+import re
+from collections.abc import Hashable, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from config.errors import UserError, reason
+from config.messages import explain
+from config.runs import resolve_run, resolve_runs, set_key
+from config.sections import Config
+
+
+def load(path: str | Path, overrides: Sequence[str] = ()) -> Config:
+    """Read a config file and apply `KEY=VALUE` overrides such as `train.epochs=3`.
+
+    Raises UserError for a missing or malformed file, a repeated or unknown key, a wrong type, a
+    value out of range, or values that do not fit together.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot read the config file: {reason(error)}") from error
+    values = parse_yaml(text, where=path)
+    if not isinstance(values, dict):
+        raise UserError(f"{path}: a config file has sections such as data: and train:")
+    for override in overrides:
+        _override(values, override)
+    return validate(values, path)
+
+
+def validate(values: dict[str, Any], where: str | Path) -> Config:
+    """A `Config` of nested dicts. Raises UserError, which begins with `where`, if they are wrong."""
+    try:
+        config = Config.model_validate(values)
+    except ValidationError as error:
+        raise UserError(f"{where}: {explain(error, Config)}") from error
+    try:
+        resolve_runs(config)
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from error
+    return config
+
+
+def validate_run(values: dict[str, Any], run: str, where: str | Path) -> Config:
+    """The `Config` of one run, from its resolved values. Raises UserError as `validate` does."""
+    try:
+        return resolve_run(Config.model_validate(values), run)
+    except ValidationError as error:
+        raise UserError(f"{where}: {explain(error, Config)}") from error
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from error
+
+
+def parse_yaml(text: str, where: str | Path) -> Any:
+    """The value of a YAML text. Raises UserError, which begins with `where`, if it is malformed."""
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except _RepeatedKeyError as error:
+        raise UserError(f"{where}: {error}") from error
+    except (yaml.YAMLError, ValueError, AttributeError) as error:  # PyYAML raises all three
+        line = f" line {error.problem_mark.line + 1}:" if hasattr(error, "problem_mark") else ""
+        problem = getattr(error, "problem", None) or "cannot be read"
+        raise UserError(f"{where}:{line} not valid YAML: {problem}") from error
+
+
+class _RepeatedKeyError(Exception):
+    """A mapping has one key twice."""
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses repeated keys, and reads 1e-3 as a number, which is a string in YAML 1.1."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        lines: dict[Any, int] = {}
+        for key_node, _ in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                continue
+            key, line = (key_node.tag, key_node.value), key_node.start_mark.line + 1
+            if key in lines:
+                raise _RepeatedKeyError(
+                    f"{key_node.value}: this key is there twice, on lines {lines[key]} and {line}"
+                )
+            lines[key] = line
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"),
+    "-+0123456789",
+)
+
+
+def _override(values: dict[str, Any], override: str) -> None:
+    """Apply one `--set KEY=VALUE`."""
+    key, equals, text = override.partition("=")
+    if not equals or not key.strip():
+        raise UserError(f"--set takes KEY=VALUE, such as train.epochs=3. Received: {override}")
+    value = parse_yaml(text, where=f"--set {override}")
+    set_key(values, key, value, where=f"--set {override}")

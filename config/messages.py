@@ -1,0 +1,32 @@
+"""Pydantic's complaints as one line for the user. See `explain`."""
+
+import difflib
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+
+def explain(error: ValidationError, model: type[BaseModel]) -> str:
+    """The first complaint as one line: the key, what is accepted, what was received."""
+    first, *others = error.errors()
+    location = [part for part in first["loc"] if part != "[key]"]
+    key = ".".join(map(str, location))
+    message = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    if first["type"] == "extra_forbidden":
+        message = f"unknown key{_suggest_key(first['loc'], model)}"
+    elif first["type"] == "missing":
+        message = "this key is needed"
+    elif key:
+        message = f"{message}. Received: {first['input']!r}"
+    more = f" (and {len(others)} more)" if others else ""
+    return (f"{key}: " if key else "") + message + more
+
+
+def _suggest_key(location: tuple[int | str, ...], model: Any) -> str:
+    """The known key nearest to an unknown one, or else all of them."""
+    for part in location[:-1]:
+        fields = getattr(model, "model_fields", {})
+        model = fields[part].annotation if part in fields else None
+    known = getattr(model, "model_fields", ("label", "set"))  # of a run, within a mapping
+    close = difflib.get_close_matches(str(location[-1]), known, n=1)
+    return f"; did you mean {close[0]}?" if close else f"; known here: {', '.join(known)}"

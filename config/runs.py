@@ -1,0 +1,67 @@
+"""The runs of an experiment, each as a config of its own. See `resolve_run` and `resolve_runs`."""
+
+from collections import Counter
+from typing import Any
+
+from pydantic import ValidationError
+
+from config.errors import UserError
+from config.messages import explain
+from config.sections import PAPER_RUNS, Config
+
+
+def resolve_run(config: Config, name: str) -> Config:
+    """The config of one run: `config` with the keys that the run sets.
+
+    `name` is a run of the experiment or one of the paper's eight. The experiment's own section
+    stays as it is. Raises UserError for an unknown run, and for a key or value that no config
+    accepts.
+    """
+    run = config.experiment.runs.get(name, PAPER_RUNS.get(name))
+    if run is None:
+        known = ", ".join(dict.fromkeys([*config.experiment.runs, *PAPER_RUNS]))
+        raise UserError(f"unknown run: use one of {known}. Received: {name}")
+    where = f"experiment.runs.{name}.set"
+    values = config.model_dump()
+    for key, value in run.set.items():
+        section, dot, _ = key.partition(".")
+        if section == "experiment":
+            raise UserError(f"{where}: {key}: a run may change any key but experiment.*")
+        if not dot:
+            raise UserError(f"{where}: {key}: name one key of a section, such as latent.dim")
+        set_key(values, key, value, where)
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        raise UserError(f"{where}: {explain(error, Config)}") from error
+
+
+def resolve_runs(config: Config) -> dict[str, Config]:
+    """The configs of all runs of an experiment, by name, in the order of the config file.
+
+    Raises UserError as `resolve_run` does, and if two runs have one label or the same settings.
+    """
+    labels = Counter(run.label for run in config.experiment.runs.values())
+    for label, count in labels.items():
+        if count > 1:
+            raise UserError(f"experiment.runs: {count} runs have the label {label!r}")
+    resolved = {name: resolve_run(config, name) for name in config.experiment.runs}
+    names: dict[str, str] = {}
+    for name, run_config in resolved.items():
+        other = names.setdefault(run_config.model_dump_json(exclude={"experiment"}), name)
+        if other != name:
+            raise UserError(f"experiment.runs: {name} equals {other}; each run needs a difference")
+    return resolved
+
+
+def set_key(values: dict[str, Any], key: str, value: Any, where: str) -> None:
+    """Set `values["train"]["epochs"]` for the key train.epochs.
+
+    Raises UserError, which begins with `where`, for a key that is none.
+    """
+    *sections, name = key.strip().split(".")
+    for depth, section in enumerate(sections, start=1):
+        values = values.setdefault(section, {})
+        if not isinstance(values, dict):
+            raise UserError(f"{where}: {'.'.join(sections[:depth])} is no section")
+    values[name] = value

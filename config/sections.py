@@ -1,0 +1,261 @@
+"""The sections of a config file as frozen pydantic models. See `Config`."""
+
+import re
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_serializer,
+    model_validator,
+)
+
+FEATURES = "digits, inception_v3, inception_v3:PATH.h5, model:PATH.keras or none"
+SOURCES = "digits, folder:PATH, zip:PATH, celeba:PATH, tfrecord:GLOB or tfds:NAME"
+FIGURES_FOLDER = "figures"  # of an experiment, beside the folders of its runs
+
+
+def _check_unique(values: list[Any]) -> list[Any]:
+    if len(set(values)) != len(values):
+        raise ValueError("each value may appear once")
+    return values
+
+
+def _check_power_of_two(value: int) -> int:
+    if value & (value - 1):
+        raise ValueError("use a power of two from 8 to 1024")
+    return value
+
+
+def _check_source(value: str) -> str:
+    if value != "digits" and not re.fullmatch(r"(folder|zip|celeba|tfrecord|tfds):.+", value):
+        raise ValueError(f"use {SOURCES}")
+    return value
+
+
+def _check_features(value: str) -> str:
+    if value not in ("digits", "inception_v3", "none") and not re.fullmatch(
+        r"inception_v3:.+\.h5|model:.+\.keras", value
+    ):
+        raise ValueError(f"use {FEATURES}")
+    return value
+
+
+def _check_replicates(value: int) -> int:
+    if value == 1:
+        raise ValueError("use 0 for no intervals, or 2 and more")
+    return value
+
+
+def _check_encoder_loss_in(networks: list[str]) -> list[str]:
+    if "discriminator" not in networks:
+        raise ValueError("use [discriminator] or [discriminator, generator]")
+    return sorted(networks)
+
+
+def _check_label(label: str) -> str:
+    if not label.isprintable() or not label.strip() or label.startswith("_"):
+        raise ValueError("a label is one line of text that does not begin with an underscore")
+    return label
+
+
+def _check_run_name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name) or name == FIGURES_FOLDER:
+        raise ValueError(
+            "a run is named as its folder: letters, digits, '.', '_' and '-', up to 100, "
+            f"and not {FIGURES_FOLDER}"
+        )
+    return name
+
+
+Count = Annotated[int, Field(ge=1)]
+Resolution = Annotated[int, Field(ge=8, le=1024), AfterValidator(_check_power_of_two)]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+Seeds = Annotated[list[Seed], Field(min_length=1), AfterValidator(_check_unique)]
+Source = Annotated[str, AfterValidator(_check_source)]
+Features = Annotated[str, AfterValidator(_check_features)]
+FolderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+RunName = Annotated[str, AfterValidator(_check_run_name)]
+Label = Annotated[str, Field(max_length=60), AfterValidator(_check_label)]
+Replicates = Annotated[int, Field(ge=0), AfterValidator(_check_replicates)]
+Rate = Annotated[float, Field(gt=0, le=1)]
+Beta = Annotated[float, Field(ge=0, lt=1)]
+Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+EncoderLossIn = Annotated[
+    list[Literal["discriminator", "generator"]],
+    AfterValidator(_check_unique),
+    AfterValidator(_check_encoder_loss_in),
+]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class RunConfig(Section):
+    """One run of an experiment: what the figures call it, and the keys in which it differs.
+
+    Without a label the figures call it by its name.
+    """
+
+    label: Label
+    set: dict[str, Any] = {}
+
+
+def _paper_run(prior: str, dynamic_scale: bool, networks: Sequence[str]) -> RunConfig:
+    scale = "DLS" if dynamic_scale else "No DLS"
+    return RunConfig(
+        label=f"{scale}, {'DG' if 'generator' in networks else 'D'} ({prior})",
+        set={
+            "latent.prior": prior,
+            "latent.dynamic_scale": dynamic_scale,
+            "train.encoder_loss_in": list(networks),
+        },
+    )
+
+
+# The paper's eight: {prior}_{dynamic latent scale or plain squared error}_{networks with L_enc}.
+PAPER_RUNS = {
+    f"{prior}_{scale}_{loss}": _paper_run(prior, scale == "dls", networks)
+    for prior in ("normal", "uniform")
+    for scale in ("dls", "mse")
+    for loss, networks in (("dg", ["discriminator", "generator"]), ("d", ["discriminator"]))
+}
+
+
+def _complete_runs(runs: Any) -> Any:
+    """Give the paper's names their `RunConfig`s, and other runs their names as default labels."""
+    if isinstance(runs, list):
+        for name in runs:
+            if not isinstance(name, str) or name not in PAPER_RUNS:
+                raise ValueError(
+                    f"a list takes {', '.join(PAPER_RUNS)}; runs of your own are a mapping, "
+                    f"name: {{label: ..., set: {{KEY: VALUE}}}}. {name!r} is neither"
+                )
+        _check_unique(runs)
+        runs = dict.fromkeys(runs)
+    if not isinstance(runs, dict):
+        return runs
+    for name, run in runs.items():
+        if name in PAPER_RUNS and run not in (None, {}, PAPER_RUNS[name]):
+            raise ValueError(f"{name} is the paper's: leave it empty, or choose another name")
+    labelled = {n: {"label": n} | run if isinstance(run, dict) else run for n, run in runs.items()}
+    return labelled | {name: PAPER_RUNS[name] for name in runs if name in PAPER_RUNS}
+
+
+Runs = Annotated[dict[RunName, RunConfig], Field(min_length=1), BeforeValidator(_complete_runs)]
+
+
+class ExperimentConfig(Section):
+    name: FolderName
+    seeds: Seeds = [0]
+    runs: Runs = PAPER_RUNS
+
+    @field_serializer("runs")
+    def _shorten_runs(self, runs: dict[str, RunConfig]) -> list[str] | dict[str, Any]:
+        """The form that a config file has."""
+        if runs.keys() <= PAPER_RUNS.keys():
+            return list(runs)
+        return {name: None if name in PAPER_RUNS else r.model_dump() for name, r in runs.items()}
+
+
+class DataConfig(Section):
+    source: Source
+    resolution: Resolution
+    train_size: Count | None = None
+    test_size: Count | None = None
+    split: Annotated[float, Field(gt=0, lt=1)] | None = None
+    split_seed: Seed = 0
+    crop: Literal["none", "center"] = "none"
+    antialias: bool = False
+    flip: bool = False
+    on_bad_image: Literal["error", "skip"] = "error"
+    cache: Literal["none", "memory", "disk"] = "none"
+    cache_folder: str = "results/data"
+
+
+class LatentConfig(Section):
+    dim: Count = 512
+    prior: Literal["normal", "uniform"] = "normal"
+    dynamic_scale: bool = True
+    variance_window: Count = 512
+
+
+class ModelConfig(Section):
+    style_units: Count = 512
+    mapper_layers: Count = 8
+    gain: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 2.0
+    base_channels: Count = 512
+    synthesis_channels: list[Count]
+    discriminator_channels: list[Count]
+
+
+class TrainConfig(Section):
+    batch_size: Count = 16
+    epochs: Count = 50
+    learning_rate: Rate = 0.001
+    mapper_learning_rate_multiplier: Rate = 0.01
+    beta_1: Beta = 0.0
+    beta_2: Beta = 0.99
+    learning_rate_decay: Beta = 0.02
+    r1_weight: Weight = 10.0
+    r1_interval: Count = 1
+    encoder_weight: Weight = 1.0
+    encoder_loss_in: EncoderLossIn = ["discriminator", "generator"]
+    checkpoint_every: Annotated[str, Field(pattern=r"^[1-9][0-9]* (steps|minutes)$")] = "10 minutes"
+    keep_checkpoints: Count = 2
+    deterministic: Literal["auto"] | bool = "auto"
+    precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = "auto"
+    jit_compile: Literal["auto"] | bool = "auto"
+    distribution: Literal["auto", "none", "mirrored", "multi_worker", "tpu"] = "auto"
+    connect_seconds: Count = 300
+
+
+class EvaluateConfig(Section):
+    every: Count = 1
+    batch_size: Count = 16
+    features: Features
+    bootstrap: Replicates = 0
+
+
+class Config(Section):
+    """An experiment; `config.runs.resolve_run` gives that of one of its runs."""
+
+    experiment: ExperimentConfig
+    data: DataConfig
+    latent: LatentConfig = LatentConfig()
+    model: ModelConfig
+    train: TrainConfig = TrainConfig()
+    evaluate: EvaluateConfig
+
+    @model_validator(mode="after")
+    def _check_channels(self) -> "Config":
+        blocks = self.data.resolution.bit_length() - 3  # 8x8 ... resolution
+        for key in ("synthesis_channels", "discriminator_channels"):
+            channels = getattr(self.model, key)
+            if len(channels) != blocks:
+                raise ValueError(
+                    f"model.{key}: resolution {self.data.resolution} takes {blocks} values, "
+                    f"one a size from 8 to {self.data.resolution}. Received: {channels}"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _check_digits(self) -> "Config":
+        if self.data.source == "digits":
+            for key in ("split", "crop", "antialias", "cache"):
+                value, default = getattr(self.data, key), DataConfig.model_fields[key].default
+                if value != default:
+                    raise ValueError(
+                        f"data.{key}: is for image files, not digits. Received: {value}"
+                    )
+        elif self.evaluate.features == "digits":
+            raise ValueError(
+                "evaluate.features: digits describes digits only; for photos use another of "
+                f"{FEATURES}. Received: data.source {self.data.source}"
+            )
+        return self

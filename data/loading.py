@@ -1,0 +1,132 @@
+"""Open the images that the config names and put them in batches. See `open_images`."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from config import Config, UserError
+from config.sections import DataConfig
+from data.batches import Batches
+from data.cache import cached, require_memory
+from data.digits import DIGITS_TEST_SIZE, DigitImages
+from data.inventory import require_good, take_inventory
+from data.sources import open_source
+from data.splits import limit_splits, split_by_position, split_images
+from data.stored import EncodedImages, Images
+
+SPLITS = ("train", "test")
+LEAST_SAMPLES = 4  # a sample and its 3 nearest neighbours
+
+
+def open_images(
+    data_config: DataConfig, split: str, on_progress: Callable[[int, int], None] | None = None
+) -> Images:
+    """Open the "train" or "test" split of the images that the config names, see `data.splits`.
+
+    The first call for a source reads and decodes every image once to find the bad ones, and fills
+    the cache; meanwhile it calls `on_progress(done, total)`. Raises UserError if there is nothing
+    to read, if there are fewer images than the config asks for, or if an image cannot be decoded
+    and `on_bad_image` is not skip.
+    """
+    images = _open_uncached(data_config, split, on_progress)
+    if data_config.source == "digits":
+        return images
+    return cached(images, data_config, on_progress)
+
+
+def prepare(
+    config: Config, on_progress: Callable[[int, int], None] | None = None
+) -> tuple[dict[str, int], int]:
+    """Check all images before training starts, and fill the disk cache.
+
+    Returns ({"train": number of images, "test": number}, number of bad images left out). Raises
+    UserError as `open_images` and `check_size` do.
+    """
+    sizes, left_out = {}, 0
+    for split in SPLITS:
+        images = _open_uncached(config.data, split, on_progress)
+        sizes[split] = len(images)
+        check_size(config, split, len(images))
+        if config.data.source != "digits":
+            left_out = images.left_out
+            if config.data.cache == "disk":
+                cached(images, config.data, on_progress)
+    if config.data.cache == "memory":
+        require_memory(config.data, sum(sizes.values()))
+    return sizes, left_out
+
+
+def _open_uncached(
+    data_config: DataConfig, split: str, on_progress: Callable[[int, int], None] | None
+) -> DigitImages | EncodedImages:
+    if split not in SPLITS:
+        raise ValueError(f"split must be one of {SPLITS}. Received: {split!r}")
+    if data_config.source == "digits":
+        images = DigitImages(data_config.resolution)
+        splits = split_by_position(data_config, np.arange(len(images)), DIGITS_TEST_SIZE)
+        images.keep(limit_splits(data_config, splits)[split])
+        return images
+    source = open_source(data_config)
+    inventory = take_inventory(source, data_config.cache_folder, on_progress)
+    indices = split_images(data_config, source, inventory)[split]
+    require_good(source, inventory, indices)
+    return EncodedImages(data_config, source, inventory, indices)
+
+
+def check_size(config: Config, split: str, size: int) -> None:
+    """Raise UserError if a split is smaller than one batch, or too small to compare features."""
+    section = config.train if split == "train" else config.evaluate
+    used = size // section.batch_size * section.batch_size
+    if not used:
+        raise UserError(
+            f"data.source: {config.data.source} has {size} images to {split}, fewer than one batch "
+            f"of {section.batch_size}"
+        )
+    if split == "test" and config.evaluate.features != "none" and used < LEAST_SAMPLES:
+        raise UserError(
+            f"data.source: {config.data.source} has {size} images to test; full batches of "
+            f"{section.batch_size} hold {used} of them, and comparing features takes "
+            f"{LEAST_SAMPLES} or more"
+        )
+
+
+def shuffled_batches(
+    config: Config,
+    images: Images,
+    seed: int,
+    epoch: int,
+    start: int = 0,
+    positions: Sequence[int] | np.ndarray | None = None,
+) -> Batches:
+    """The training batches of one epoch from step `start` on; no image before it is read.
+
+    `seed` and `epoch` alone determine the order and, with `data.flip`, which images are mirrored.
+    `positions` selects some images of every batch, for one of several processes; None selects all.
+    """
+    generator = np.random.default_rng([seed, epoch])
+    order = generator.permutation(len(images))
+    mirrored = generator.random(len(images)) < 0.5 if config.data.flip else None
+    size = config.train.batch_size
+    positions = np.arange(size) if positions is None else positions
+    order = _select_from_batches(order[start * size :], size, positions)
+    if mirrored is not None:
+        mirrored = _select_from_batches(mirrored[start * size :], size, positions)
+    return Batches(images, order, len(positions), mirrored)
+
+
+def ordered_batches(
+    config: Config, images: Images, positions: Sequence[int] | np.ndarray | None = None
+) -> Batches:
+    """The test batches in the order of the source; `positions` as in `shuffled_batches`."""
+    size = config.evaluate.batch_size
+    positions = np.arange(size) if positions is None else positions
+    order = _select_from_batches(np.arange(len(images)), size, positions)
+    return Batches(images, order, len(positions))
+
+
+def _select_from_batches(
+    values: np.ndarray, batch_size: int, positions: Sequence[int] | np.ndarray
+) -> np.ndarray:
+    """Select `positions` from every full batch of `values` (n,); returns the selected in a row."""
+    full = values[: len(values) // batch_size * batch_size]
+    return full.reshape(-1, batch_size)[:, positions].reshape(-1)

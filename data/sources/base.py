@@ -1,0 +1,81 @@
+"""What every source of image files offers, and helpers for sources and messages. See `Source`."""
+
+import os
+import stat
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from config import UserError, reason
+from data.images import EXTENSIONS, BadImageError, require_size
+
+Splits = dict[str, np.ndarray]  # "train" and "test": (n,) indices of images
+
+
+class Source(Protocol):
+    """Encoded images in a fixed order.
+
+    `names` has one entry an image. `where` is the folder or archive that stands before a name in
+    messages; None if the names hold their path already. `splits` is None for a source without a
+    partition of its own.
+    """
+
+    names: list[str]
+    where: Path | None
+    splits: Splits | None
+
+    def read(self, index: int) -> bytes:
+        """The encoded image. Raises BadImageError."""
+
+    def listing(self) -> list[tuple[Any, ...]]:
+        """What changes whenever the files change; JSON can hold it."""
+
+
+def read_file(path: Path) -> bytes:
+    """The bytes of a file. Raises BadImageError."""
+    try:
+        state = path.stat()
+        if not stat.S_ISREG(state.st_mode):  # opening a pipe would wait forever
+            raise BadImageError("not a regular file")
+        require_size(state.st_size)
+        return path.read_bytes()
+    except OSError as error:
+        raise BadImageError(f"cannot be read: {reason(error)}") from error
+
+
+def file_state(path: str | Path) -> tuple[int | None, int | None, int | None]:
+    """What changes when a file does: size, time of its content, time of its permissions."""
+    try:
+        state = os.stat(path)
+    except OSError:
+        return (None, None, None)
+    return (state.st_size, state.st_mtime_ns, state.st_ctime_ns)
+
+
+def is_image_name(name: str) -> bool:
+    """Whether a file name (without folder) has the ending of an image and is not hidden."""
+    return name.lower().endswith(EXTENSIONS) and not name.startswith(".")
+
+
+def require_images(source: Source) -> None:
+    """Raise UserError for a source without images."""
+    if not source.names:
+        raise UserError(f"{source.where}: no image here (looked for {', '.join(EXTENSIONS)})")
+
+
+def full_name(source: Source, index: int) -> str:
+    """The name of an image for a message."""
+    name = source.names[index]
+    return printable(name if source.where is None else f"{source.where}/{name}")
+
+
+def printable(text: str) -> str:
+    """The text with control characters and broken Unicode escaped."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def indices_of(source: Source, names: Collection[str]) -> np.ndarray:
+    """The indices of the images with these names, in the order of the source: (n,) int64."""
+    return np.array([i for i, name in enumerate(source.names) if name in names], dtype=np.int64)

@@ -1,0 +1,64 @@
+"""The commands about whole experiments that compute with TensorFlow, behind main.py's options."""
+
+import json
+from pathlib import Path
+
+from config import Config
+from data.preflight import check_data as read_everything
+from data.preflight import summary_lines
+from data.storage import write_whole
+from evaluate.plan import make_plan
+from evaluate.plan_lines import plan_lines
+from evaluate.remeasure import remeasure
+from evaluate.report.comparison import write_comparison
+from evaluate.report.figures import draw_figures
+from evaluate.report.page import write_report
+from evaluate.report.results import print_comparison, print_results, write_results
+from train.experiment.display import progress_bar
+from train.runs.experiment import read_compared_runs, read_runs
+
+
+def plan(config: Config, out: Path, jobs_at_once: int | None) -> None:
+    """Print what an experiment would take."""
+    with progress_bar("looking at the data") as on_progress:
+        made = make_plan(config, out, jobs_at_once, on_progress)
+    for line in plan_lines(made):
+        print(line)
+
+
+def check_data(config: Config, path: Path) -> bool:
+    """Print what is in the data, and write it to `path`; returns whether training can begin."""
+    with progress_bar("reading all images") as on_progress:
+        result = read_everything(config, on_progress)
+    for line in summary_lines(result):
+        print(line)
+    text = json.dumps(result, indent=1, ensure_ascii=False)
+    write_whole(path, lambda unfinished: unfinished.write_text(text, encoding="utf-8"))
+    print(f"all of it is in {path}")
+    return not result["failures"]
+
+
+def evaluate(run: Path) -> None:
+    """Print a run's metrics as recorded and as measured again."""
+    print_comparison(*remeasure(run))
+
+
+def figures(experiment: Path) -> None:
+    """Print the final metrics of an experiment; write its figures, tables and page."""
+    runs = read_runs(experiment)
+    folder = experiment / "figures"
+    drawn = draw_figures(runs, folder)
+    write_results(runs, folder)
+    print_results(runs)
+    for line in drawn.lines():
+        print(line)
+    print(f"all on one page: {write_report(runs, experiment)}")
+
+
+def compare(folders: list[Path], out: Path) -> None:
+    """Print the final metrics of runs of several experiments; write figures, tables and a page."""
+    runs = read_compared_runs(folders)
+    lines = write_comparison(runs, out)
+    print_results(runs)
+    for line in lines:
+        print(line)

@@ -1,0 +1,172 @@
+"""The options of the commands for trained runs; main.py adds them to its own.
+
+Each command that makes files writes a new folder, by default in RUN_DIR, as a whole or not at all.
+"""
+
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated
+
+import typer
+
+from config import UserError, load
+from evaluate.inversion import explore_server
+from train.runtime.startup import import_tensorflow
+
+_MOST_IN_SHEET = 1024
+_MOST_AMOUNT = 1000
+CELEBA = Path(__file__).parents[2] / "configs" / "celeba128.yaml"
+
+app = typer.Typer()
+RunDir = Annotated[Path, typer.Argument(metavar="RUN_DIR", help="a seed_<n> folder")]
+Images = Annotated[list[Path], typer.Argument(metavar="IMAGE|FOLDER...", help="any size and mode")]
+Out = Annotated[
+    Path | None, typer.Option("--out", metavar="DIR", help="a new folder [one in RUN_DIR]")
+]
+Seed = Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1, help="of the latents")]
+Count = Annotated[
+    int, typer.Option("--count", min=1, max=10**6, metavar="N", help="how many images")
+]
+
+
+def _with_tensorflow() -> ModuleType:
+    """What the commands do: TensorFlow takes seconds to import, so this comes late."""
+    import_tensorflow()
+    from evaluate.inversion import commands
+
+    return commands
+
+
+@app.command("reconstruct")
+def reconstruct(
+    run: RunDir,
+    images: Images,
+    refine: Annotated[
+        int, typer.Option("--refine", min=0, metavar="N", help="steps of optimisation after E")
+    ] = 0,
+    out: Out = None,
+) -> None:
+    """Encode images and generate them again: pairs, single images, latents, PSNR and SSIM."""
+    _with_tensorflow().reconstruct(run, images, refine, out)
+
+
+@app.command("sample")
+def sample(
+    run: RunDir,
+    count: Count = 64,
+    seed: Seed = 0,
+    files: Annotated[bool, typer.Option("--files", help="single images, not one sheet")] = False,
+    out: Out = None,
+) -> None:
+    """Generate images: a sheet, or single files, and their latents."""
+    if not files and count > _MOST_IN_SHEET:
+        raise UserError(f"a sheet holds {_MOST_IN_SHEET} images; --files writes single ones")
+    _with_tensorflow().sample(run, count, seed, files, out)
+
+
+@app.command("interpolate")
+def interpolate(
+    run: RunDir,
+    rank: Annotated[
+        str, typer.Option("--rank", metavar="LIST", help="elements by importance: 1 or 1-8 [1]")
+    ] = "",
+    element: Annotated[
+        str, typer.Option("--element", metavar="LIST", help="elements by index, from 0")
+    ] = "",
+    between: Annotated[
+        tuple[Path, Path] | None, typer.Option("--between", metavar="IMAGE IMAGE", help="of yours")
+    ] = None,
+    count: Count = 8,
+    seed: Seed = 0,
+    out: Out = None,
+) -> None:
+    """Move along latent elements, or from one image to another: a sheet, a GIF and a WebP.
+
+    One element: for N latents. Several: for one latent, a row an element, as in Figure 17.
+    """
+    if (rank != "") + (element != "") + (between is not None) > 1:
+        raise UserError("use one of --rank, --element and --between")
+    commands = _with_tensorflow()
+    if between:
+        commands.interpolate_between(run, between, out)
+    else:
+        commands.interpolate_along(run, element or rank or "1", not element, count, seed, out)
+
+
+@app.command("edit")
+def edit(
+    run: RunDir,
+    images: Images,
+    element: Annotated[
+        list[str], typer.Option("--element", metavar="I=VALUE", help="set an element, from 0")
+    ] = [],
+    rank: Annotated[
+        list[str], typer.Option("--rank", metavar="R=VALUE", help="the same, by importance, from 1")
+    ] = [],
+    with_it: Annotated[
+        Path | None, typer.Option("--with", metavar="FOLDER", help="images that have something")
+    ] = None,
+    without_it: Annotated[
+        Path | None, typer.Option("--without", metavar="FOLDER", help="images that do not")
+    ] = None,
+    amount: Annotated[
+        float, typer.Option("--amount", help="1: as far as the two kinds lie apart")
+    ] = 1.0,
+    out: Out = None,
+) -> None:
+    """Change your images: set latent elements, or give them what a folder of examples has."""
+    if (with_it is None) != (without_it is None):
+        raise UserError("--with and --without go together")
+    if not (element or rank or with_it):
+        raise UserError("say what to change: --element, --rank, or --with and --without")
+    if not abs(amount) <= _MOST_AMOUNT:
+        raise UserError(f"--amount takes a number up to {_MOST_AMOUNT}. Received: {amount}")
+    examples = (with_it, without_it) if with_it else None
+    _with_tensorflow().edit(run, images, element, rank, examples, amount, out)
+
+
+@app.command("export")
+def export(run: RunDir, out: Out = None) -> None:
+    """Write Keras models, a SavedModel that needs none of this code, and a model card."""
+    _with_tensorflow().export(run, out)
+
+
+@app.command("explore")
+def explore(
+    run: RunDir,
+    port: Annotated[
+        int | None,
+        typer.Option("--port", min=1, max=2**16 - 1, metavar="N", help="[the first free one]"),
+    ] = None,
+) -> None:
+    """Drop images on a page in the browser and move their most important latent elements."""
+    explore_server.require_library()
+    with explore_server.listen(port) as listener:
+        _with_tensorflow().explore(run, listener)
+
+
+@app.command("import-reference")
+def import_reference(
+    mapper: Annotated[Path, typer.Argument(metavar="MAPPER.h5")],
+    decoder: Annotated[Path, typer.Argument(metavar="DECODER.h5")],
+    discriminator: Annotated[Path, typer.Argument(metavar="DISCRIMINATOR.h5")],
+    variance_window: Annotated[Path, typer.Argument(metavar="VAR_VECTORS.npy")],
+    out: Annotated[Path, typer.Option("--out", metavar="RUN_DIR", help="a new folder")],
+    config_file: Annotated[
+        Path, typer.Option("--config", metavar="CONFIG", help="of the same architecture")
+    ] = CELEBA,
+    run: Annotated[
+        str, typer.Option("--run", metavar="NAME", help="how it was trained")
+    ] = "normal_dls_dg",
+    overrides: Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE")] = [],
+) -> None:
+    """Make a run folder from the files that the authors' code saves."""
+    config = load(config_file, overrides)
+    weights = (mapper, decoder, discriminator)
+    _with_tensorflow().import_reference(config, run, weights, variance_window, out)
+
+
+@app.command("export-reference")
+def export_reference(run: RunDir, out: Out = None) -> None:
+    """Write the files that the authors' code reads: mapper.h5, decoder.h5 ..."""
+    _with_tensorflow().export_reference(run, out)

@@ -1,0 +1,207 @@
+"""The commands for trained runs, behind the options of evaluate/inversion/command_line.py.
+
+They read the newest checkpoint of a run folder. Those that make files fill a new folder: `out`, or
+one in the run's folder.
+"""
+
+import contextlib
+import socket
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from config import Config, UserError
+from data.images import MAX_BYTES
+from data.storage import NewFolder, save_image
+from data.user_images import read_images, unique_stems
+from evaluate.exchange import exports, reference
+from evaluate.inversion import editing, explore_server
+from evaluate.inversion.explore import Explorer
+from evaluate.inversion.files import save_images, save_latents
+from evaluate.inversion.refine import invert, print_metrics, write_metrics
+from evaluate.sheets import COLUMNS, INTERPOLATION_LIMIT, alternate, tile
+from evaluate.trained_run import TrainedRun
+from train.experiment.display import progress_bar
+from train.runtime.failures import out_of_memory_reported
+
+_NAMED = 3  # files that cannot be read, in one line
+
+
+def reconstruct(run: Path, images: Sequence[Path], steps: int, out: Path | None) -> None:
+    """Encode images and generate them again, and refine the latents in `steps` steps."""
+    with _opened_to_write(run, "reconstruct", out) as (trained, folder):
+        names, pixels, problems = _read(images, trained)
+        with progress_bar("refining") as on_progress:
+            encoded, refined = invert(trained, pixels, steps, on_progress)
+        found = [inversion for inversion in (encoded, refined) if inversion]
+        sheet = alternate(pixels, *(inversion.images for inversion in found))
+        group = 1 + len(found)  # a pair, or three
+        columns = group * min(len(pixels), COLUMNS // 2)
+        save_image(folder / "sheet.png", tile(sheet, columns, group))
+        save_images(folder / "images", unique_stems(names), found[-1].images)
+        save_latents(folder, trained, found[-1].latents, names)
+        write_metrics(folder / "metrics.csv", names, *found)
+    print_metrics(names, *found)
+    _require_no(problems)
+
+
+def sample(run: Path, count: int, seed: int, files: bool, out: Path | None) -> None:
+    """Generate images: a sheet, or single `files`, and their latents."""
+    with _opened_to_write(run, "sample", out) as (trained, folder):
+        latents = trained.sample_latents(count, seed)
+        stems = [f"{index:0{len(str(count))}d}" for index in range(1, count + 1)]
+        save_latents(folder, trained, latents, stems)
+        if not files:
+            sheet = tile(trained.generate(latents), columns=min(count, COLUMNS))
+            save_image(folder / "sheet.png", sheet)
+            return
+        with progress_bar("generating") as on_progress:
+            for start in range(0, count, trained.batch_size):
+                part = slice(start, start + trained.batch_size)
+                save_images(folder / "images", stems[part], trained.generate(latents[part]))
+                on_progress(min(part.stop, count), count)
+
+
+def interpolate_along(
+    run: Path, elements: str, by_rank: bool, count: int, seed: int, out: Path | None
+) -> None:
+    """Move one latent element of `count` latents, or several elements of one latent."""
+    with _opened_to_write(run, "interpolate", out) as (trained, folder):
+        indices = editing.parse_elements(elements, trained, by_rank)
+        latents = trained.sample_latents(count, seed)
+        limit = INTERPOLATION_LIMIT[trained.config.latent.prior]
+        _save_frames(folder, trained, editing.frames_along(latents, indices, limit))
+
+
+def interpolate_between(run: Path, images: Sequence[Path], out: Path | None) -> None:
+    """Move from one image's latent to another's."""
+    with _opened_to_write(run, "interpolate", out) as (trained, folder):
+        names, pixels, problems = _read(images, trained)
+        _require_no(problems)
+        if len(names) != 2:
+            raise UserError(f"--between takes two images. Received: {len(names)}")
+        _save_frames(folder, trained, editing.frames_between(*trained.encode(pixels)))
+
+
+def _save_frames(folder: Path, trained: TrainedRun, frames: np.ndarray) -> None:
+    """Write a sheet and animations of latents (rows, frames, d_z)."""
+    sheet, animation = editing.draw_frames(trained, frames)
+    save_image(folder / "sheet.png", sheet)
+    for ending in ("gif", "webp"):
+        editing.save_animation(folder / f"animation.{ending}", animation)
+
+
+def edit(
+    run: Path,
+    images: Sequence[Path],
+    elements: Sequence[str],
+    ranks: Sequence[str],
+    examples: tuple[Path, Path] | None,
+    amount: float,
+    out: Path | None,
+) -> None:
+    """Set elements of images' latents, and move them as far as `amount` from one kind to another.
+
+    `examples` are the folders with and without what the images are to get.
+    """
+    with _opened_to_write(run, "edit", out) as (trained, folder):
+        changes = [editing.parse_assignment(text, trained) for text in elements]
+        changes += [editing.parse_assignment(text, trained, by_rank=True) for text in ranks]
+        names, pixels, problems = _read(images, trained)
+        latents = targets = trained.encode(pixels)
+        if examples:
+            direction, left_out = _find_direction(*examples, trained)
+            targets = direction.move(latents, amount, trained.scale)
+            problems += left_out
+        targets = editing.set_elements(targets, changes)
+        sheet, edited = editing.draw_edits(trained, pixels, latents, targets)
+        save_image(folder / "sheet.png", sheet)
+        save_images(folder / "images", unique_stems(names), edited)
+        save_latents(folder, trained, targets, names)
+    _require_no(problems)
+
+
+def _find_direction(
+    with_it: Path, without_it: Path, trained: TrainedRun
+) -> tuple[editing.Direction, list[str]]:
+    """(the direction from one folder of examples to the other, problems in reading)."""
+    _, pixels, problems = _read([with_it], trained)
+    _, other_pixels, more_problems = _read([without_it], trained)
+    found = editing.find_direction(
+        trained.encode(pixels), trained.encode(other_pixels), trained.scale
+    )
+    print(
+        f"direction from {len(pixels)} and {len(other_pixels)} examples; it tells "
+        f"{found.accuracy:.0%} of held-out ones apart (by chance: 50%)"
+    )
+    return found, problems + more_problems
+
+
+def export(run: Path, out: Path | None) -> None:
+    """Write Keras models, a SavedModel and a model card."""
+    with _opened_to_write(run, "model", out) as (trained, folder):
+        exports.export(trained, folder)
+
+
+def explore(run: Path, listener: socket.socket) -> None:
+    """Show a page in the browser until a signal comes."""
+    with _opened(run) as trained:
+        port = listener.getsockname()[1]
+        print(f"http://{explore_server.HOST}:{port} (Ctrl-C ends it)", flush=True)
+        explore_server.serve(Explorer(trained), listener, MAX_BYTES)
+
+
+def import_reference(
+    config: Config, run: str, weights: Sequence[Path], variance_window: Path, out: Path
+) -> None:
+    """Make a run folder from the authors' files."""
+    reference.import_reference(config, run, weights, variance_window, out)
+    print(f"a run of {config.experiment.name}, {run}, is in {out}")
+
+
+def export_reference(run: Path, out: Path | None) -> None:
+    """Write the authors' files."""
+    with _opened_to_write(run, "reference", out) as (trained, folder):
+        reference.export_reference(trained, folder)
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[TrainedRun]:
+    """Yields the `TrainedRun` of a run folder. Raises UserError, also if memory ends within."""
+    with out_of_memory_reported("try fewer images"):
+        trained = TrainedRun(path)
+        print(f"from {trained}")
+        yield trained
+
+
+@contextlib.contextmanager
+def _opened_to_write(
+    run: Path, command: str, out: Path | None
+) -> Iterator[tuple[TrainedRun, Path]]:
+    """Yields a `TrainedRun` and a folder to fill: `out`, or a new one in the run's folder.
+
+    Raises UserError as `_opened` and `NewFolder` do.
+    """
+    made = NewFolder(out or run / command, is_numbered=out is None)
+    with _opened(run) as trained, made as folder:
+        yield trained, folder
+    print(f"all of it is in {made.path}")
+
+
+def _read(paths: Sequence[Path], trained: TrainedRun) -> tuple[list[str], np.ndarray, list[str]]:
+    """(names, images (n, height, width, 3), problems), see `data.user_images.read_images`.
+
+    Raises UserError if no image remains.
+    """
+    names, images, problems = read_images(paths, trained.config.data)
+    if not names:
+        _require_no(problems)
+    return names, images, problems
+
+
+def _require_no(problems: Sequence[str]) -> None:
+    """Raise UserError, so that the exit code tells what was left out."""
+    if problems:
+        more = f" (and {len(problems) - _NAMED} more)" if len(problems) > _NAMED else ""
+        raise UserError(f"left out: {'; '.join(problems[:_NAMED])}{more}")

@@ -1,0 +1,135 @@
+"""The server of `python main.py explore`: Streamlit, for this machine only. See `serve`.
+
+This module imports neither TensorFlow nor Streamlit: the command line uses it.
+"""
+
+import gc
+import importlib
+import logging
+import re
+import socket
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from config import UserError, reason
+
+if TYPE_CHECKING:
+    from evaluate.inversion.explore import Explorer
+
+HOST = "127.0.0.1"
+FIRST_PORT, PORTS = 8501, 100
+_LIBRARIES = ("streamlit.starlette", "uvicorn")
+_LOCAL = rb"(127\.0\.0\.1|localhost)(:\d+)?"
+_STREAMLIT_OPTIONS = {
+    "browser.gatherUsageStats": False,
+    "client.showErrorDetails": "none",
+    "client.toolbarMode": "minimal",
+    "global.developmentMode": False,
+    "logger.level": "critical",
+    "server.baseUrlPath": "",
+    "server.enableCORS": True,
+    "server.enableXsrfProtection": True,
+    "server.fileWatcherType": "none",
+}
+_POLICY = (  # the browser may ask this server alone, whatever else Streamlit's page wants to load
+    b"default-src 'self' data: blob: 'unsafe-inline' 'unsafe-eval'; "
+    b"connect-src 'self' data: blob: ws://127.0.0.1:* ws://localhost:*"
+)
+
+Scope = dict[str, Any]  # these types are ASGI's
+Message = dict[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_explorer: "Explorer"  # `serve` sets it: Streamlit runs explore_page.py and passes nothing to it
+
+
+def current_explorer() -> "Explorer":
+    """The explorer that `serve` shows to browsers."""
+    return _explorer
+
+
+def require_library() -> None:
+    """Raise UserError if Streamlit is absent or too old."""
+    try:
+        for name in _LIBRARIES:
+            importlib.import_module(name)
+    except ImportError as error:
+        raise UserError(
+            f"explore needs Streamlit: pip install -r requirements-optional.txt ({error})"
+        ) from error
+
+
+def listen(port: int | None = None) -> socket.socket:
+    """Open a socket that listens on a port of this machine's own address, or on the first free one.
+
+    Raises UserError if the port, or each of those tried, is in use.
+    """
+    ports = [port] if port else range(FIRST_PORT, FIRST_PORT + PORTS)
+    for candidate in ports:
+        listener = socket.socket()
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((HOST, candidate))
+            listener.listen()
+        except OSError as error:
+            listener.close()
+            problem = reason(error)
+        else:
+            return listener
+    where = f"port {port}" if port else f"ports {ports[0]} to {ports[-1]}"
+    raise UserError(f"{where}: {problem}; choose another --port")
+
+
+def serve(explorer: "Explorer", listener: socket.socket, max_upload_bytes: int) -> None:
+    """Show an `Explorer` to browsers until a signal comes; they may send files of limited size."""
+    import uvicorn
+    from streamlit.starlette import App
+    from streamlit.web.bootstrap import load_config_options
+
+    global _explorer
+    _explorer = explorer
+    app = App(Path(__file__).with_name("explore_page.py"))
+    # These options take precedence over the user's own configuration files of Streamlit.
+    load_config_options(_STREAMLIT_OPTIONS | {"server.maxUploadSize": max_upload_bytes >> 20})
+    logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
+    gc.collect()
+    gc.freeze()  # Streamlit collects garbage after each change: not among all of TensorFlow
+    guarded = refuse_other_sites(app)
+    quiet = {"log_config": None, "access_log": False}
+    server = uvicorn.Server(uvicorn.Config(guarded, timeout_graceful_shutdown=1, **quiet))
+    server.run(sockets=[listener])
+
+
+def refuse_other_sites(app: AsgiApp) -> AsgiApp:
+    """Wrap an ASGI application: other sites' pages cannot reach it, its page reaches no other site.
+
+    Streamlit refuses other sites too, but first asks a server on the internet for its own address.
+    """
+
+    async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_policy(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                policy = (b"content-security-policy", _POLICY)
+                message = message | {"headers": [*message.get("headers", []), policy]}
+            await send(message)
+
+        if scope["type"] == "lifespan" or _is_local(dict(scope["headers"])):
+            await app(scope, receive, send_with_policy)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+        else:
+            await send({"type": "http.response.start", "status": 403, "headers": []})
+            await send({"type": "http.response.body", "body": b"for this machine only"})
+
+    return guarded
+
+
+def _is_local(headers: Mapping[bytes, bytes]) -> bool:
+    """Whether a request names this machine as its host and comes from no other site's page."""
+    host, origin = headers.get(b"host", b""), headers.get(b"origin")
+    return bool(
+        re.fullmatch(_LOCAL, host) and (origin is None or re.fullmatch(b"http://" + _LOCAL, origin))
+    )

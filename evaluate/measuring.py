@@ -1,0 +1,48 @@
+"""What measures runs in their training, and again afterwards. See `Measuring`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from config import Config
+
+if TYPE_CHECKING:  # TensorFlow takes seconds to import: main.py passes a `Measuring` to processes
+    from data.stored import Images
+    from evaluate.evaluator import Evaluator
+    from evaluate.features.networks import FeatureNetwork
+    from train.step import Trainer
+
+
+class Measuring(NamedTuple):
+    """Opens the evaluators of the runs under one folder of results.
+
+    Trained feature networks and features of test images are kept in its folder `features/`, which
+    all experiments share.
+    """
+
+    results_folder: Path
+
+    def check(self, config: Config) -> None:
+        """Raise UserError if the config's feature network cannot be had."""
+        self.load_features(config)
+
+    def open(self, config: Config, trainer: Trainer, test_images: Images) -> Evaluator:
+        """The evaluator of a trainer. Raises UserError as `check` does."""
+        from evaluate.evaluator import Evaluator
+
+        features = self.load_features(config)
+        return Evaluator(
+            config, trainer, trainer.processes, test_images, features, self.features_folder
+        )
+
+    def load_features(self, config: Config) -> FeatureNetwork | None:
+        """The feature network of a config; None for "none"."""
+        from evaluate.features.networks import load_features
+
+        return load_features(config.evaluate.features, self.features_folder)
+
+    @property
+    def features_folder(self) -> Path:
+        """Where feature networks and features are kept."""
+        return Path(self.results_folder) / "features"

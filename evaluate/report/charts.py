@@ -1,0 +1,179 @@
+"""What a figure of curves shows, whoever draws it. See `paper_charts` and `comparison_charts`."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from evaluate.metrics.table import METRICS
+from evaluate.report.protocols import marks, name_protocols, notes, protocol_of
+from models.latent import differential_entropy
+from train.runs.experiment import MeasuredRun
+
+
+class Style(NamedTuple):
+    color: str
+    dash: str = "solid"  # solid, dashed, dotted or dashdot
+
+
+# The paper's methods in the order of its legends, by the end of a run's name.
+PAPER_STYLES = {
+    "dls_d": ("DLS, D", Style("#4c9be8")),
+    "dls_dg": ("DLS, DG", Style("#0b4f9c")),
+    "mse_d": ("No DLS, D", Style("#f2a154")),
+    "mse_dg": ("No DLS, DG", Style("#b4430b")),
+}
+PRIORS = {"normal": r"$N(0, 1^2)$", "uniform": r"$U(-\sqrt{3}, \sqrt{3})$"}
+_COLORS = (  # of the runs of a comparison, in their order
+    "#0b4f9c", "#b4430b", "#1b7f3b", "#8a3ffc", "#b3126b", "#00707a", "#7a5c00", "#4d4d4d",
+)  # fmt: skip
+_DASHES = ("solid", "dashed", "dotted", "dashdot")
+
+
+class Series(NamedTuple):
+    """One curve and the band around it; `low` and `high` bound the band."""
+
+    label: str
+    style: Style
+    epochs: list[int]
+    values: list[float]
+    low: list[float]
+    high: list[float]
+
+
+class Chart(NamedTuple):
+    """A metric per epoch for several runs. Titles and axes hold formulas in LaTeX.
+
+    `levels` are lines across all epochs. `limit` is the end of the axis, which then begins at 0, as
+    it does with `begins_at_zero`.
+    """
+
+    name: str  # of its file
+    title: str
+    axis: str
+    series: list[Series]
+    levels: list[tuple[str, float]]
+    limit: float | None
+    begins_at_zero: bool
+    notes: list[str]
+
+    @property
+    def limit_note(self) -> str:
+        """Says that the axis cuts off values, if it does."""
+        highest = max(max(series.values) for series in self.series)
+        is_cut = self.limit is not None and highest > self.limit
+        return f"first epochs above {self.limit:.1f} not shown" if is_cut else ""
+
+
+def paper_charts(runs: Sequence[MeasuredRun]) -> Iterator[tuple[int | None, Chart]]:
+    """(number in the paper or None, chart) for each curve of the paper's runs, as in the paper.
+
+    A chart shows the four methods of one prior. Charts without a value are left out.
+    """
+    for offset, (prior, prior_title) in enumerate(PRIORS.items()):
+        shown = [
+            (run._replace(label=label), style)
+            for method, (label, style) in PAPER_STYLES.items()
+            for run in runs
+            if run.name == f"{prior}_{method}"
+        ]
+        for metric_name, metric in METRICS.items():
+            if not metric.title:
+                continue
+            styled = [
+                (run, style)
+                for run, style in shown
+                if not (metric.needs_dynamic_scale and "_mse_" in run.name)
+            ]
+            number = None if metric.figure is None else metric.figure + offset
+            file_name = f"{metric_name}_{prior}" if number is None else f"figure_{number:02d}"
+            figure = "" if number is None else f"Figure {number}: "
+            title = f"{figure}{metric.title}, $Z_i \\sim$ {prior_title}"
+            chart = _chart(metric_name, file_name, title, styled)
+            if chart.series:
+                yield number, chart
+
+
+def comparison_charts(runs: Sequence[MeasuredRun]) -> Iterator[Chart]:
+    """A chart with all runs for each metric that one of them has."""
+    styled = [(run, run_style(index)) for index, run in enumerate(runs)]
+    for metric_name, metric in METRICS.items():
+        if metric.title:
+            chart = _chart(metric_name, metric_name, metric.title, styled)
+            if chart.series:
+                yield chart
+
+
+def run_style(index: int) -> Style:
+    """The colour and dashes of the run at an index of a comparison."""
+    return Style(_COLORS[index % len(_COLORS)], _DASHES[index // len(_COLORS) % len(_DASHES)])
+
+
+def _chart(
+    metric_name: str, file_name: str, title: str, styled: Sequence[tuple[MeasuredRun, Style]]
+) -> Chart:
+    metric = METRICS[metric_name]
+    runs = [run for run, _ in styled]
+    protocols = name_protocols(runs, metric_name)
+    series = [s for run, style in styled for s in _run_series(run, style, metric_name, protocols)]
+    chart_notes = notes(protocols) if metric.uses_features or len(protocols) > 1 else []
+    levels = _greatest_entropies(runs) if metric_name == "latent_entropy" else []
+    limit = metric.limit
+    if limit is not None and series:
+        limit = max(limit, 1.1 * max(s.values[-1] for s in series))
+    return Chart(
+        file_name, title, metric.axis, series, levels, limit, metric.uses_features, chart_notes
+    )
+
+
+def _run_series(
+    run: MeasuredRun, style: Style, metric: str, protocols: dict[tuple, str]
+) -> Iterator[Series]:
+    """The curve of a run; one for each protocol if its rows have several.
+
+    With one seed the band is the bootstrap 95 % interval, where there is one. With several the
+    curve is their mean, and the band one standard deviation on both sides.
+    """
+    marked = marks(protocols)
+    for protocol in protocols:
+        seeds = []
+        for folder in run.folders:
+            rows = [row for row in folder.rows() if row.get(metric) is not None]
+            same = {row["epoch"]: row for row in rows if protocol_of(row, metric) == protocol}
+            seeds += [same] if same else []
+        epochs = sorted(set.intersection(*map(set, seeds))) if seeds else []
+        if epochs:
+            band = _one_seed if len(seeds) == 1 else _several_seeds
+            label = f"{run.label}{marked[protocol]}"
+            yield Series(label, style, epochs, *band(seeds, epochs, metric))
+
+
+def _one_seed(
+    seeds: list[dict[int, dict]], epochs: list[int], metric: str
+) -> tuple[list[float], list[float], list[float]]:
+    """(values, low, high) over the epochs, with bootstrap intervals."""
+    rows = [seeds[0][epoch] for epoch in epochs]
+    values = [row[metric] for row in rows]
+    intervals = [row.get("intervals", {}).get(metric, [row[metric]] * 2) for row in rows]
+    low, high = zip(*intervals, strict=True)
+    return values, list(low), list(high)
+
+
+def _several_seeds(
+    seeds: list[dict[int, dict]], epochs: list[int], metric: str
+) -> tuple[list[float], list[float], list[float]]:
+    """(mean, mean - deviation, mean + deviation) over the epochs."""
+    values = np.array([[rows[epoch][metric] for epoch in epochs] for rows in seeds], float)
+    mean, deviation = values.mean(axis=0), values.std(axis=0, ddof=1)
+    return mean.tolist(), (mean - deviation).tolist(), (mean + deviation).tolist()
+
+
+def _greatest_entropies(runs: Sequence[MeasuredRun]) -> list[tuple[str, float]]:
+    """(label, nats): the differential entropy of latents that no scale shrinks."""
+    latents = dict.fromkeys(
+        (run.config.latent.dim, run.config.latent.prior) for run in runs if run.config
+    )
+    values = [
+        float(differential_entropy(np.ones(dim, np.float32), prior)) for dim, prior in latents
+    ]
+    return [(f"greatest possible: {value:.1f}", value) for value in dict.fromkeys(values)]

@@ -1,0 +1,202 @@
+"""The final metrics of runs as a table. See `print_results` and `write_results`."""
+
+import csv
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from evaluate.metrics.precision_recall import NeighbourMetrics
+from evaluate.metrics.table import METRICS, TABLE
+from evaluate.report.protocols import Protocol, marks, name_protocols, notes, protocol_of
+from train.runs.experiment import MeasuredRun
+
+_INTERVAL_ENDS = ("low", "high")
+_TABLE_WIDTH = 500  # no terminal cuts or folds a narrower table
+
+
+def header(runs: Sequence[MeasuredRun]) -> list[str]:
+    """The titles of the table's columns; runs with labels of their own have a column for them."""
+    names = ["run", "label"] if _have_labels(runs) else ["run"]
+    return [*names, "epoch", *(metric.label for metric in TABLE.values())]
+
+
+def final_rows(runs: Sequence[MeasuredRun], with_intervals: bool = False) -> list[list[str]]:
+    """The last metrics of each run, as texts under `header`.
+
+    "±" is half a 95 % interval; with several seeds a value is their mean, "±" one standard
+    deviation. Values of one metric that were made by several protocols have marks such as [1].
+    """
+    protocols = {metric: name_protocols(runs, metric, only_last=True) for metric in TABLE}
+    rows = []
+    for run in runs:
+        last = [folder.evaluated_rows()[-1] for folder in run.folders]
+        names = [run.name, run.label] if _have_labels(runs) else [run.name]
+        epochs = _mean_and_deviation([row["epoch"] for row in last], "{:d}")
+        cells = [_cell(last, metric, with_intervals, protocols[metric]) for metric in TABLE]
+        rows.append([*names, epochs, *cells])
+    return rows
+
+
+def _have_labels(runs: Sequence[MeasuredRun]) -> bool:
+    return not all(run.is_paper_run for run in runs)
+
+
+def _cell(
+    rows: Sequence[Mapping[str, Any]],
+    metric: str,
+    with_interval: bool,
+    protocols: Mapping[Protocol, str],
+) -> str:
+    """The text of one metric; `rows` has one row a seed. Each protocol has its own value."""
+    texts = []
+    for protocol, mark in marks(protocols).items():
+        same = [r for r in rows if r.get(metric) is not None and protocol_of(r, metric) == protocol]
+        if same:
+            values = [row[metric] for row in same]
+            text = _mean_and_deviation(values, METRICS[metric].form)
+            interval = same[0].get("intervals", {}).get(metric)
+            if len(same) == 1 and with_interval and interval:
+                text += f" ±{METRICS[metric].form.format((interval[1] - interval[0]) / 2)}"
+            texts.append(f"{text}{mark}")
+    return "; ".join(texts)
+
+
+def _mean_and_deviation(values: Sequence[float], form: str) -> str:
+    if len(values) == 1:
+        return form.format(values[0])
+    form = form.replace("d}", "g}")
+    return f"{form.format(np.mean(values))} ±{form.format(np.std(values, ddof=1))}"
+
+
+def protocol_lines(runs: Sequence[MeasuredRun]) -> list[str]:
+    """What the metrics were computed from: a line for each set of metrics with equal protocols."""
+    lines: dict[str, list[str]] = {}
+    for name, metric in TABLE.items():
+        names = name_protocols(runs, name, only_last=True)
+        if metric.uses_features or len(names) > 1:
+            text = "; ".join(notes(names)).replace("\n", ", ")
+            lines.setdefault(text or "none", []).append(metric.label)
+    return [f"{', '.join(labels)}: {text}" for text, labels in lines.items()]
+
+
+def print_results(runs: Sequence[MeasuredRun]) -> None:
+    """Print the table on the terminal."""
+    table = Table(*header(runs), box=SIMPLE)
+    for row in final_rows(runs):
+        table.add_row(*map(escape, row))
+    console = wide_console()
+    console.print(table, crop=False)
+    for line in protocol_lines(runs):
+        console.print(line, highlight=False, markup=False)
+
+
+def wide_console() -> Console:
+    """A console for tables that a narrow terminal must not cut."""
+    return Console(width=max(Console().width, _TABLE_WIDTH))
+
+
+def results_in_markdown(runs: Sequence[MeasuredRun]) -> str:
+    """The table with intervals, and what the metrics were computed from."""
+    titles = header(runs)
+    lines = [titles, ["---"] * len(titles), *final_rows(runs, with_intervals=True)]
+    text = "".join(f"| {' | '.join(cell.replace('|', ' ') for cell in row)} |\n" for row in lines)
+    return "\n".join([text, *protocol_lines(runs), ""])
+
+
+def write_results(runs: Sequence[MeasuredRun], folder: Path) -> None:
+    """Write results.md and results.csv: the table as a reader wants it, and unrounded."""
+    (folder / "results.md").write_text(results_in_markdown(runs), encoding="utf-8")
+    with open(folder / "results.csv", "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        ends = [f"{metric}_{end}" for metric in TABLE for end in _INTERVAL_ENDS]
+        writer.writerow(["run", "label", "seed", "epoch", *TABLE, *ends, "features"])
+        writer.writerows(_csv_rows(runs))
+
+
+def _csv_rows(runs: Sequence[MeasuredRun]) -> Iterator[list[Any]]:
+    for run in runs:
+        for folder in run.folders:
+            row = folder.evaluated_rows()[-1]
+            intervals = row.get("intervals", {})
+            ends = [end for metric in TABLE for end in intervals.get(metric, ("", ""))]
+            values = [row.get(metric) for metric in ("epoch", *TABLE)]
+            features = row.get("protocol", {}).get("features")
+            yield [run.name, run.label, folder.seed, *values, *ends, features]
+
+
+def differences(
+    recorded: Mapping[str, Any], measured: Mapping[str, Any], tolerance: float = 1e-4
+) -> list[str]:
+    """The names of metrics of `measured` that are missing from `recorded` or differ there.
+
+    Numbers differ if they are more than `tolerance` apart, relatively; the protocol must be equal.
+    """
+    return [
+        name
+        for name, value in measured.items()
+        if name != "intervals" and not _agree(recorded.get(name), value, tolerance)
+    ]
+
+
+def _agree(before: Any, now: Any, tolerance: float) -> bool:
+    if isinstance(before, int | float) and isinstance(now, int | float):
+        return math.isclose(before, now, rel_tol=tolerance, abs_tol=1e-12)
+    return before == now
+
+
+def print_comparison(
+    recorded: Mapping[str, Any],
+    measured: Mapping[str, Any],
+    per_image: Mapping[str, np.ndarray],
+) -> None:
+    """Print an epoch's metrics as recorded and as measured again, and say where they differ.
+
+    `per_image` maps names to the value of each image (n,); the table shows median and worst.
+    """
+    table = Table("metric", "recorded", "measured", "95 % interval", "median", "worst", box=SIMPLE)
+    for name, value in measured.items():
+        if not isinstance(value, int | float):
+            continue
+        interval = measured["intervals"].get(name)
+        values = None if name in NeighbourMetrics._fields else per_image.get(name)
+        table.add_row(
+            name,
+            _number(recorded.get(name)),
+            _number(value),
+            " ... ".join(map(_number, interval)) if interval else "",
+            _number(None if values is None else np.median(values)),
+            _number(None if values is None else _worst(name, values)),
+        )
+    console = wide_console()
+    console.print(table, crop=False)
+    for line in _verdict(recorded, measured):
+        console.print(line, highlight=False, markup=False)
+
+
+def _verdict(recorded: Mapping[str, Any], measured: Mapping[str, Any]) -> Iterator[str]:
+    """Lines on whether the metrics are as recorded."""
+    if recorded.keys() == {"epoch"}:
+        yield f"epoch {recorded['epoch']}: no metrics are recorded"
+        return
+    different = differences(recorded, measured)
+    verdict = f"differ from the record: {', '.join(different)}" if different else "as recorded"
+    yield f"epoch {recorded['epoch']}: {verdict}"
+    before = recorded.get("protocol", {})
+    for key, now in measured.get("protocol", {}).items():
+        if before.get(key) != now:
+            yield f"protocol, {key}: {before.get(key)}, now {now}"
+
+
+def _worst(name: str, values: np.ndarray) -> float:
+    return np.max(values) if METRICS[name].better == "lower" else np.min(values)
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.5g}"

@@ -1,0 +1,90 @@
+"""A trained run, ready for use. See `TrainedRun`."""
+
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from config import UserError
+from evaluate.inverter import Inverter
+from train.model import Model
+from train.runs.checkpoints import restore_newest
+from train.runs.folder import RunFolder
+
+
+class TrainedRun:
+    """Networks and scale of a run's newest checkpoint; the run may be training meanwhile.
+
+    Latents z (n, d_z) are unscaled, images are float32 (n, height, width, 3) in [-1, 1]; both are
+    NumPy arrays of any length, and the networks see `evaluate.batch_size` of them at once. All is
+    computed in `precision`, whatever precision the run was trained in. With `steps`, only
+    checkpoints of these steps count, the best one included.
+
+    Raises UserError for a folder that holds no run, or none with a checkpoint that can be read.
+    """
+
+    def __init__(
+        self, path: str | Path, precision: str = "float32", steps: Collection[int] | None = None
+    ) -> None:
+        self.folder = RunFolder(path)
+        self.config, self.name, self.seed, self.recorded = self.folder.read()
+        self.model = Model(self.config, precision)
+        self.networks = self.model.networks
+        epoch = tf.Variable(0, dtype=tf.int64, trainable=False)
+        checkpoint = tf.train.Checkpoint(
+            **self.networks.parts(),
+            variance_window=self.model.variance_window,
+            progress=tf.train.Checkpoint(epoch=epoch),
+        )
+        step = restore_newest(checkpoint, self.folder, steps, is_whole=False)
+        if step is None and steps is None:
+            raise UserError(f"{path}: nothing is trained yet (no checkpoint)")
+        if step is None:
+            raise UserError(f"{path}: no checkpoint of an epoch with metrics")
+        self.step, self.epoch = step, int(epoch)
+        self.variance_window = self.model.variance_window.numpy()
+        self.scale = self.model.scale().numpy()
+        self._inverter = Inverter(self.networks)
+        self.batch_size = self.config.evaluate.batch_size
+
+    def __str__(self) -> str:
+        return f"{self.folder.path} (epoch {self.epoch}, step {self.step})"
+
+    @property
+    def elements_by_importance(self) -> np.ndarray:
+        """Indices (d_z,) of the latent elements, the one with the largest traced variance first.
+
+        With dynamic latent scale that is the order of s.
+        """
+        return np.argsort(-self.variance_window.mean(axis=0), kind="stable")
+
+    def sample_latents(self, count: int, seed: int) -> np.ndarray:
+        """Latents (count, d_z) from the run's prior."""
+        return self.model.sample_latents(count, seed).numpy()
+
+    def generate(self, latents: np.ndarray) -> np.ndarray:
+        """clip(G(z∘s)): images (n, height, width, 3) from latents (n, d_z).
+
+        Raises UserError where they are not finite.
+        """
+        images = self.in_batches(lambda z: self._inverter.generate(z, self.scale), latents)
+        return self._require_finite(images, "images of such latents")
+
+    def encode(self, images: np.ndarray) -> np.ndarray:
+        """E(x): latents (n, d_z) of images (n, height, width, 3).
+
+        Raises UserError where they are not finite.
+        """
+        latents = self.in_batches(self._inverter.encode, images)
+        return self._require_finite(latents, "latents of such images")
+
+    def _require_finite(self, values: np.ndarray, what: str) -> np.ndarray:
+        if not np.all(np.isfinite(values)):
+            raise UserError(f"{self.folder.path}: {what} are not finite")
+        return values
+
+    def in_batches(self, function: Callable[..., tf.Tensor], *arrays: np.ndarray) -> np.ndarray:
+        """function(*arrays) of arrays (n, ...), `evaluate.batch_size` samples of each at once."""
+        parts = [slice(s, s + self.batch_size) for s in range(0, len(arrays[0]), self.batch_size)]
+        return np.concatenate([function(*(a[part] for a in arrays)).numpy() for part in parts])

@@ -1,0 +1,205 @@
+"""Own runs on the same figures and page, and runs of several experiments."""
+
+import csv
+import json
+
+import pytest
+import yaml
+
+from config import UserError
+from evaluate.report.charts import comparison_charts
+from evaluate.report.figures import draw_figures
+from evaluate.report.results import final_rows, header, protocol_lines
+from tests.conftest import PROTOCOL, TINY, merge, write_measured_run, write_sheets, wrong
+from tests.test_report import Page
+from train.runs.experiment import read_compared_runs, read_runs
+
+OWN = {
+    "wide": {"label": "$64 <b>channels", "set": {"model.base_channels": 64}},
+    "uniform": {"label": "uniform, no DLS",
+                "set": {"latent.prior": "uniform", "latent.dynamic_scale": False}},
+    "normal_dls_dg": None,
+}  # fmt: skip
+
+
+def write_own_run(experiment, name, runs=OWN, **changes):
+    """A made-up run of one's own; `changes` may hold an offset and a protocol of all rows."""
+    protocol = changes.pop("protocol", PROTOCOL)
+    folder = write_measured_run(experiment, name, **changes)
+    overrides = (runs[name] or {}).get("set", {})
+    values = merge(TINY, {"latent.dim": 10, "experiment.runs": runs} | overrides)
+    values |= {"experiment": {"name": experiment.name, "runs": runs}}
+    values |= {"recorded": {"run": name, "seed": changes.get("seed", 0)}}
+    (folder / "config.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
+    rows = [json.loads(line) | {"protocol": protocol} for line in (folder / "metrics.jsonl").open()]
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory):
+    """An experiment with two runs of one's own and one of the paper's, written in another order."""
+    experiment = tmp_path_factory.mktemp("own") / "mine"
+    for offset, name in enumerate(reversed(OWN)):
+        write_sheets(write_own_run(experiment, name, offset=float(offset)), epoch=3)
+    return experiment
+
+
+def curves_of(runs, metric):
+    """{label: values} of a metric's chart."""
+    (chart,) = [chart for chart in comparison_charts(runs) if chart.name == metric]
+    return {series.label: series.values for series in chart.series}
+
+
+def test_runs_come_in_the_order_of_the_config_with_their_labels(own):
+    runs = read_runs(own)
+    assert [run.name for run in runs] == list(OWN)
+    assert [run.label for run in runs] == ["$64 <b>channels", "uniform, no DLS", "DLS, DG (normal)"]
+    assert runs[0].config.model.base_channels == 64
+    assert runs[1].config.latent.prior == "uniform"
+
+
+def test_each_metric_has_one_figure_with_all_runs(own):
+    runs = read_runs(own)
+    drawn = draw_figures(runs, own / "figures")
+    metrics = ["encoder_loss", "latent_entropy", "fid", "precision", "recall",
+               "fake_psnr", "fake_ssim", "real_psnr", "real_ssim"]  # fmt: skip
+    assert drawn.curves == metrics
+    for metric in metrics:
+        for ending in ("png", "svg"):
+            assert (own / "figures" / f"{metric}.{ending}").exists()
+    assert curves_of(runs, "fid") == {
+        "$64 <b>channels": [12.0, 22.0, 32.0],
+        "uniform, no DLS": [11.0, 21.0, 31.0],
+        "DLS, DG (normal)": [10.0, 20.0, 30.0],
+    }
+    kinds = ("fake_reconstructed", "real_reconstructed", "interpolation")
+    assert drawn.sheets == [f"{run}_{kind}" for run in ("wide", "uniform") for kind in kinds]
+    assert all((own / "figures" / f"{sheet}.png").exists() for sheet in drawn.sheets)
+    assert list(drawn.numbered) == [1, 3, 5, 7, 9, 11, 12, 14, 16, 17]  # of the paper's run
+    (entropy,) = [chart for chart in comparison_charts(runs) if chart.name == "latent_entropy"]
+    assert [label for label, _ in entropy.levels] == [
+        "greatest possible: 14.2", "greatest possible: 12.4"
+    ]  # fmt: skip
+
+
+def test_the_table_has_labels(own):
+    runs = read_runs(own)
+    assert header(runs)[:4] == ["run", "label", "epoch", "L_enc"]
+    assert final_rows(runs)[0][:4] == ["wide", "$64 <b>channels", "3", "32.000"]
+
+
+def test_the_command_draws_own_runs(own, command):
+    code, output, errors = command("figures", own)
+    assert (code, errors) == (0, "")
+    assert "uniform, no DLS" in output
+    assert "curves of encoder_loss, latent_entropy, fid" in output
+    page = Page(own / "report.html")
+    lines = page.lines("Average L_enc")
+    assert list(lines) == ["$64 <b>channels", "uniform, no DLS", "DLS, DG (normal)"]
+    assert lines["uniform, no DLS"]["y"] == [11.0, 21.0, 31.0]
+    assert "Figure 3: Average L_enc, Z ~ N(0, 1²)" in page.texts
+    (wide, uniform, _) = page.data["views"]
+    assert (wide["name"], uniform["scales"]) == ("wide, seed 0", {})
+
+
+@pytest.fixture
+def two(tmp_path):
+    """Two experiments that share a run name and a label, measured by different networks."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    write_own_run(first, "wide")
+    write_measured_run(first, "normal_dls_dg")
+    other = PROTOCOL | {"features": "InceptionV3 features"}
+    write_own_run(second, "wide", offset=5.0, protocol=other)
+    return first, second
+
+
+def test_compare_tells_runs_and_protocols_apart(two, command, tmp_path):
+    first, second = two
+    out = tmp_path / "compared"
+    code, _, errors = command("compare", first, second, "--out", out)
+    assert (code, errors) == (0, "")
+    runs = read_compared_runs(two)
+    assert [run.name for run in runs] == ["first/wide", "normal_dls_dg", "second/wide"]
+    labels = ["$64 <b>channels (first)", "DLS, DG (normal)", "$64 <b>channels (second)"]
+    assert [run.label for run in runs] == labels
+    assert curves_of(runs, "fid") == {
+        f"{labels[0]} [1]": [10.0, 20.0, 30.0],
+        f"{labels[1]} [1]": [10.0, 20.0, 30.0],
+        f"{labels[2]} [2]": [15.0, 25.0, 35.0],
+    }
+    assert list(curves_of(runs, "encoder_loss")) == labels  # no protocol touches it
+    assert [row[3] for row in final_rows(runs)] == ["30.000", "30.000", "35.000"]
+    assert [row[6] for row in final_rows(runs)] == ["30.0 [1]", "30.0 [1]", "35.0 [2]"]
+    assert protocol_lines(runs) == [
+        "FID, precision, recall: [1] digit-classifier features, 9 real and 8 generated images; "
+        "[2] InceptionV3 features, 9 real and 8 generated images"
+    ]
+    rows = list(csv.DictReader((out / "figures" / "results.csv").open()))
+    assert [row["run"] for row in rows] == [run.name for run in runs]
+    assert [row["features"] for row in rows][::2] == [
+        "digit-classifier features", "InceptionV3 features"
+    ]  # fmt: skip
+    page = Page(out / "report.html")
+    assert list(page.lines("FID comparison")) == [
+        f"{label} [{n}]" for label, n in zip(labels, (1, 1, 2), strict=True)
+    ]
+    links = [attributes["href"] for tag, attributes in page.tags if tag == "a"]
+    assert all((out / link).exists() for link in links)
+    assert "../first/wide/seed_0/config.yaml" in links
+
+
+def test_rows_of_one_run_with_two_protocols_make_two_curves(tmp_path):
+    folder = write_measured_run(tmp_path, "normal_dls_dg")
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").open()]
+    rows[2]["protocol"] = PROTOCOL | {"features_sha256": "another"}
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    runs = read_runs(tmp_path)
+    assert curves_of(runs, "fid") == {
+        "DLS, DG (normal) [1]": [10.0, 20.0], "DLS, DG (normal) [2]": [30.0]
+    }  # fmt: skip
+    (chart,) = [chart for chart in comparison_charts(runs) if chart.name == "fid"]
+    assert [note.rpartition(", ")[2] for note in chart.notes] == [
+        "features_sha256 None", "features_sha256 another"
+    ]  # fmt: skip
+
+
+def test_seeds_with_other_protocols_are_not_averaged(tmp_path):
+    for seed, count in ((0, 9), (1, 9), (2, 12)):
+        protocol = PROTOCOL | {"real_images": count}
+        runs = {"wide": OWN["wide"]}
+        write_own_run(tmp_path / "x", "wide", runs, seed=seed, offset=2.0 * seed, protocol=protocol)
+    runs = read_runs(tmp_path / "x")
+    assert curves_of(runs, "real_psnr") == {
+        "$64 <b>channels [1]": [11.0, 21.0, 31.0], "$64 <b>channels [2]": [14.0, 24.0, 34.0]
+    }  # fmt: skip
+    assert final_rows(runs)[0][11] == "31.00 ±1.41 [1]; 34.00 [2]"
+
+
+def test_seeds_and_runs_can_be_compared_too(two, tmp_path):
+    first, _ = two
+    runs = read_compared_runs([first / "wide", first / "normal_dls_dg" / "seed_0"])
+    assert [run.name for run in runs] == ["wide", "normal_dls_dg"]
+    write_own_run(first, "wide", seed=1)
+    runs = read_compared_runs([first / "wide" / "seed_0", first / "wide" / "seed_1"])
+    assert len({run.name for run in runs}) == len({run.label for run in runs}) == 2
+
+
+def test_what_cannot_be_compared(two, command, tmp_path):
+    first, second = two
+    (tmp_path / "empty").mkdir()
+    for folders, message in (
+        ((first, first), "is named twice, by"),
+        ((first, first / "wide"), "is named twice, by"),
+        ((first, tmp_path / "empty"), f"{tmp_path / 'empty'}: no run with metrics here"),
+        ((first, tmp_path / "nowhere"), "nowhere: no run with metrics here"),
+        ((second,), "compare takes two runs or more. Received: 1"),
+        ((), "compare takes two runs or more. Received: 0"),
+    ):
+        code, _, errors = command("compare", *folders, "--out", tmp_path / "compared")
+        wrong(code, errors, message)
+        assert not (tmp_path / "compared").exists()
+    code, _, errors = command("compare", first, second, "--out", tmp_path / "empty")
+    wrong(code, errors, "empty is there already; choose another --out")
+    with pytest.raises(UserError, match="named twice"):
+        read_compared_runs([first, first / ".." / "first"])

@@ -1,0 +1,90 @@
+"""Progress on the terminal: a bar for the experiment, one for each job at work. See `Display`."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from train.experiment.jobs import Job, StepsDone
+
+
+@contextlib.contextmanager
+def progress_bar(
+    description: str, console: Console | None = None
+) -> Iterator[Callable[[int, int], None]]:
+    """A bar for what takes a while: yields `on_progress(done, total)`."""
+    console = console or Console()
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bars:
+        task = bars.add_task(description, total=None)
+        yield lambda done, total: bars.update(task, completed=done, total=total)
+
+
+class Display:
+    """A context manager; `update` takes each `StepsDone`.
+
+    Where there is no terminal, it prints one line an epoch instead of bars.
+    """
+
+    def __init__(
+        self,
+        jobs: Sequence[Job],
+        steps_per_epoch: Sequence[int],
+        summarise: Callable[[Mapping[str, Any]], str],
+        console: Console | None = None,
+    ) -> None:
+        """`jobs` are those to be trained, each with its `steps_per_epoch`.
+
+        `summarise` puts the main metrics of a row into a few words.
+        """
+        self.steps_per_epoch = dict(zip(jobs, steps_per_epoch, strict=True))
+        self.summarise = summarise
+        self.console = console or Console()
+        self.bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=8),  # the whole line fits into 80 columns
+            TaskProgressColumn(),
+            TimeRemainingColumn(compact=True),
+            TextColumn("{task.fields[latest]}"),
+            console=self.console,
+            disable=not self.console.is_terminal,
+        )
+        steps_of = self.steps_per_epoch
+        self.done = {job: job.folder.epochs_done() * steps_of[job] for job in jobs}
+        steps = sum(job.config.train.epochs * steps_of[job] for job in jobs)
+        steps -= sum(self.done.values())  # an earlier call did these
+        self.total = self.bars.add_task("experiment", total=steps, latest="")
+        self.tasks: dict[Job, Any] = {}
+        self.latest: dict[Job, dict[str, Any]] = {}
+        self.has_one_seed = len({job.seed for job in jobs}) == 1
+
+    def __enter__(self) -> "Display":
+        self.bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bars.stop()
+
+    def update(self, event: StepsDone) -> None:
+        """Show the steps, and what their row says."""
+        job, epoch, step, row = event
+        self._advance(job, (epoch - 1) * self.steps_per_epoch[job] + step)
+        self.latest.setdefault(job, {}).update(row)
+        name = job.run if self.has_one_seed else str(job)
+        epochs = job.config.train.epochs
+        description, latest = f"{name} {epoch}/{epochs}", self.summarise(self.latest[job])
+        if job not in self.tasks:
+            steps = self.steps_per_epoch[job]
+            self.tasks[job] = self.bars.add_task("", total=steps, latest="")
+        self.bars.update(self.tasks[job], description=description, completed=step, latest=latest)
+        is_epoch_done = "epoch" in row
+        if is_epoch_done and epoch == epochs:
+            self.bars.remove_task(self.tasks.pop(job))
+            self.console.print(f"{name} done: {latest}", highlight=False)
+        elif is_epoch_done and not self.console.is_terminal:
+            self.console.print(f"{description}: {latest}", highlight=False)
+
+    def _advance(self, job: Job, done: int) -> None:
+        self.bars.advance(self.total, done - self.done[job])
+        self.done[job] = done

@@ -1,0 +1,110 @@
+"""The jobs of an experiment: one for each run and seed. See `Job` and `list_jobs`."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from config import Config, UserError, resolve_run
+from train.runs.folder import RunFolder
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run with one seed: its folder and the run's own config."""
+
+    run: str
+    seed: int
+    folder: RunFolder
+    config: Config = field(compare=False, repr=False)
+
+    def __str__(self) -> str:
+        return f"{self.run} seed {self.seed}"
+
+    def check_folder(self) -> None:
+        """Raise UserError if another run was begun in the job's folder."""
+        self.folder.check_config(self.config, self.run, self.seed)
+
+    def epochs_left(self) -> int:
+        return max(0, self.config.train.epochs - self.folder.epochs_done())
+
+
+class Connected(NamedTuple):
+    """The event that a job has reached all the processes that it trains with."""
+
+    job: Job
+
+
+class StepsDone(NamedTuple):
+    """The event that a job took steps of an epoch: their statistics, or the epoch's row."""
+
+    job: Job
+    epoch: int
+    step: int
+    row: dict[str, Any]
+
+
+Event = Connected | StepsDone
+OnEvent = Callable[[Event], None]
+
+
+class Measuring(Protocol):
+    """What measures the runs of an experiment: `evaluate.measuring.Measuring`."""
+
+    def check(self, config: Config) -> None:
+        """Raise UserError if a run cannot be measured as its config asks."""
+
+    def open(self, config: Config, trainer: Any, test_images: Any) -> Any:
+        """The `train.loop.Evaluator` of a `train.step.Trainer` on its test images."""
+
+
+def experiment_folder(config: Config, out: Path) -> Path:
+    """The folder of an experiment below the folder of all results."""
+    return Path(out) / config.experiment.name
+
+
+def make_job(config: Config, run: str, seed: int, out: Path) -> Job:
+    """The job of a run, of the experiment or the paper's. Raises UserError for an unknown run."""
+    folder = RunFolder.in_experiment(experiment_folder(config, out), run, seed)
+    return Job(run, seed, folder, resolve_run(config, run))
+
+
+def list_jobs(config: Config, out: Path) -> list[Job]:
+    """A job for each run and seed of an experiment, in the order of the config."""
+    return [
+        make_job(config, run, seed, out)
+        for seed in config.experiment.seeds
+        for run in config.experiment.runs
+    ]
+
+
+def select_jobs(jobs: list[Job], index: int | None, count: int | None) -> list[Job]:
+    """Every `count`-th job from `index` on; all of them if both are None. Raises UserError."""
+    if (index is None) != (count is None):
+        raise UserError("--run-index I and --run-count N belong together")
+    if count is None:
+        return jobs
+    if index >= count:
+        raise UserError(f"--run-index: use 0 to {count - 1} for --run-count {count}")
+    return jobs[index::count]
+
+
+def shared_distribution(jobs: list[Job]) -> str:
+    """The `train.distribution` of all jobs, or "none" if they differ without multi_worker.
+
+    Raises UserError if only some of them are multi_worker: its processes train all jobs together.
+    """
+    found = {job.config.train.distribution for job in jobs}
+    if len(found) > 1 and "multi_worker" in found:
+        raise UserError("train.distribution: multi_worker is for all runs of an experiment or none")
+    return found.pop() if len(found) == 1 else "none"
+
+
+def require_divisible(config: Config, replicas: int) -> None:
+    """Raise UserError unless `replicas` equal parts make up a batch."""
+    size = config.train.batch_size
+    if size % replicas:
+        raise UserError(
+            f"train.batch_size: {size} cannot be shared out equally among {replicas} replicas; use "
+            "a multiple of that, or train.distribution: none"
+        )

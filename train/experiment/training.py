@@ -1,0 +1,85 @@
+"""One job in this process. See `run_job`."""
+
+from typing import Any
+
+from config import Config
+from data.loading import SPLITS, check_size, open_images
+from train.experiment.jobs import Connected, Job, Measuring, OnEvent, StepsDone, require_divisible
+from train.loop import train_run
+from train.runs.writer import RunWriter
+from train.runtime.cluster import Cluster
+from train.runtime.device import Device, resolve_auto, set_up_device
+from train.runtime.distribution import Processes, lost_process_reported, open_strategy
+from train.runtime.failures import out_of_memory_reported
+from train.runtime.startup import cores
+from train.step import Trainer
+
+
+def run_job(
+    job: Job, cluster: Cluster, measuring: Measuring, on_event: OnEvent, threads: int | None = None
+) -> None:
+    """Train one job, in this process, from where it stopped.
+
+    `on_event` takes each `StepsDone`, and with multi_worker a `Connected` first. `threads` is how
+    many cores to use, by default all. A run that goes on keeps the number of cores that it began
+    with, on which its last bits depend, and its precision.
+
+    It trains on several devices as `train.distribution` says; with multi_worker, each process of
+    `cluster` calls this at the same time. Raises UserError, and ProcessLostError if another process
+    ends before.
+    """
+    writer = RunWriter(job.folder, cluster.is_chief)
+    if cluster.is_chief:
+        job.folder.create()
+    recorded = job.folder.recorded()
+    threads = recorded.get("threads") or threads or cores()
+    device = set_up_device(job.config.train, threads, recorded)
+    strategy = open_strategy(device.train_config.distribution)
+    if not cluster.is_alone:
+        on_event(Connected(job))
+    require_divisible(job.config, strategy.num_replicas_in_sync)
+    with writer.locked(), out_of_memory_reported(), lost_process_reported(cluster):
+        begun_with = _begin(job, writer, device, threads, strategy.num_replicas_in_sync)
+        with strategy.scope():
+            _train(job, writer, begun_with, measuring, on_event)
+
+
+def _begin(
+    job: Job, writer: RunWriter, device: Device, threads: int, replicas: int
+) -> dict[str, Any]:
+    """Write the run's config; returns what the run is begun with."""
+    begun_with = {
+        "threads": threads,
+        "precision": device.train_config.precision,
+        "jit_compile": device.train_config.jit_compile,
+    }
+    name = f"{device.name}, {replicas} replicas" if replicas > 1 else device.name
+    writer.write_config(job.config, job.run, job.seed, name, **begun_with)
+    return begun_with
+
+
+def _train(
+    job: Job, writer: RunWriter, begun_with: dict[str, Any], measuring: Measuring, on_event: OnEvent
+) -> None:
+    """Open images and networks, make sure that all processes have the same, and train."""
+    processes = Processes()
+    begun_with = processes.from_chief(begun_with)
+    train_config = resolve_auto(job.config.train, begun_with)
+    config = job.config.model_copy(update={"train": train_config})
+    images = {split: open_images(config.data, split) for split in SPLITS}
+    processes.require_same("settings", [_shared_settings(config), job.run, job.seed])
+    processes.require_same("numbers of images", [len(images[split]) for split in SPLITS])
+    trainer = Trainer(config, job.run, job.seed, begun_with)
+    check_size(config, "test", len(images["test"]))
+    evaluator = measuring.open(config, trainer, images["test"])
+    processes.require_same("test images or features", evaluator.protocol(epoch=1))
+
+    def on_steps(epoch: int, step: int, row: dict[str, Any]) -> None:
+        on_event(StepsDone(job, epoch, step, row))
+
+    train_run(config, trainer, images["train"], evaluator, writer, job.seed, on_steps)
+
+
+def _shared_settings(config: Config) -> dict[str, Any]:
+    """The settings that all processes must share: all but the paths of files."""
+    return config.model_dump(exclude={"data": {"source", "cache_folder"}, "evaluate": {"features"}})

@@ -1,0 +1,112 @@
+"""Floating-point operations of a training step, counted from its graph. See `step_flops`.
+
+A multiplication and an addition count as two. Convolutions and matrix products count; filters,
+activations and standard deviations do not, because memory bounds them.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from train.step import Trainer
+
+
+class Convolution(NamedTuple):
+    """The shape of a convolution, whichever of its passes an operation computes.
+
+    `size` is the height of the larger end, `size // stride` that of the smaller one.
+    """
+
+    size: int
+    stride: int
+    kernel_size: int
+    inputs: int
+    outputs: int
+
+    @property
+    def flops(self) -> int:
+        """Operations for one image; the forward pass and each gradient take the same."""
+        pixels = (self.size // self.stride) ** 2
+        return 2 * pixels * self.kernel_size**2 * self.inputs * self.outputs
+
+
+def step_flops(trainer: Trainer) -> float:
+    """Operations of a training step for each image of the batch.
+
+    With `train.r1_interval` k it is the mean over k steps.
+    """
+    batch_flops = [graph_flops(graph) for graph in step_graphs(trainer)]
+    return sum(batch_flops) / len(batch_flops) / trainer.batch_size
+
+
+def step_graphs(trainer: Trainer) -> list[tf.Graph]:
+    """The graph of losses and gradients for each of `train.r1_interval` consecutive steps."""
+    weight, interval = trainer.train_config.r1_weight, trainer.train_config.r1_interval
+    if interval == 1:
+        return [_trace(trainer, weight)]
+    return [_trace(trainer, interval * weight)] + (interval - 1) * [_trace(trainer, 0.0)]
+
+
+def graph_flops(graph: tf.Graph) -> int:
+    """Operations, for the whole batch, of what a graph computes for its results."""
+    operations = needed_operations(graph)
+    convolutions = sum(_batch_size(op) * _shape(op).flops for op in operations if _is_conv(op))
+    return convolutions + sum(_product_flops(op) for op in operations if op.type == "MatMul")
+
+
+def graph_convolutions(graph: tf.Graph) -> Iterator[Convolution]:
+    """Every convolution, forward or backward, that a graph computes for its results."""
+    return (_shape(op) for op in needed_operations(graph) if _is_conv(op))
+
+
+def needed_operations(graph: tf.Graph) -> set[tf.Operation]:
+    """The operations on which the results of a traced function depend: TensorFlow runs no other."""
+    waiting = [*(output.op for output in graph.outputs), *graph.control_outputs]
+    needed: set[tf.Operation] = set()
+    while waiting:
+        operation = waiting.pop()
+        if operation not in needed:
+            needed.add(operation)
+            waiting += [*(x.op for x in operation.inputs), *operation.control_inputs]
+    return needed
+
+
+def _trace(trainer: Trainer, r1_weight: float) -> tf.Graph:
+    batch_size, networks = trainer.batch_size, trainer.networks
+    images = tf.TensorSpec((batch_size, *networks.image_shape))
+    latents = tf.TensorSpec((batch_size, networks.latent_dim))
+
+    @tf.function(autograph=False)
+    def differentiate(x: tf.Tensor, z: tf.Tensor) -> tuple[list[tf.Tensor], dict[str, tf.Tensor]]:
+        return trainer.differentiate(x, z, r1_weight)
+
+    return differentiate.get_concrete_function(images, latents).graph
+
+
+def _is_conv(operation: tf.Operation) -> bool:
+    return operation.type in ("Conv2D", "Conv2DBackpropInput", "Conv2DBackpropFilter")
+
+
+def _smaller_end(operation: tf.Operation) -> tf.Tensor:
+    """The feature maps (batch, height, width, channels) at the end with fewer pixels."""
+    return operation.outputs[0] if operation.type == "Conv2D" else operation.inputs[2]
+
+
+def _batch_size(operation: tf.Operation) -> int:
+    return _smaller_end(operation).shape[0]
+
+
+def _shape(operation: tf.Operation) -> Convolution:
+    _, size, _, outputs = _smaller_end(operation).shape
+    is_kernel_gradient = operation.type == "Conv2DBackpropFilter"
+    kernel = operation.outputs[0] if is_kernel_gradient else operation.inputs[1]
+    _, kernel_size, inputs, _ = kernel.shape
+    stride = operation.get_attr("strides")[1]
+    return Convolution(stride * size, stride, kernel_size, inputs, outputs)
+
+
+def _product_flops(operation: tf.Operation) -> int:
+    rows, columns = operation.outputs[0].shape
+    inner = operation.inputs[0].shape[0 if operation.get_attr("transpose_a") else 1]
+    return 2 * rows * columns * inner

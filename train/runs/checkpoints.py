@@ -1,0 +1,128 @@
+"""The state of a run on disk. See `Checkpoints` and `restore_newest`."""
+
+import shutil
+import warnings
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from config import UserError
+from train.runs.folder import CHECKPOINT_NAME, RunFolder
+from train.runs.progress import Progress
+from train.runtime.failures import first_line
+from train.step import Trainer
+
+
+def restore_newest(
+    checkpoint: tf.train.Checkpoint,
+    folder: RunFolder,
+    steps: Collection[int] | None = None,
+    is_whole: bool = True,
+) -> int | None:
+    """Bring a checkpoint's objects to the newest state in a run's folder that can be read.
+
+    Returns its step, None if there is none. A checkpoint that cannot be read is left out with a
+    warning. With `steps` only checkpoints of these steps count, the best one included. `is_whole`
+    says whether `checkpoint` must name everything that was saved; what it names must have been
+    saved in any case. Raises UserError if all are damaged, or gone while metrics are there.
+    """
+    tried: set[tuple[int, Path]] = set()
+    while untried := _saved(folder, steps) - tried:  # a run that is training replaces them
+        for step, path in sorted(untried, reverse=True):
+            try:
+                status = checkpoint.restore(str(path))
+                if is_whole:
+                    status.assert_consumed()
+                else:
+                    status.assert_existing_objects_matched().expect_partial()
+                return step
+            except (MemoryError, tf.errors.ResourceExhaustedError):
+                raise
+            except Exception as error:  # TensorFlow raises a class for each kind of damage
+                warnings.warn(f"{path} cannot be read: {first_line(error)}", stacklevel=2)
+        tried |= untried
+    if tried or (steps is None and folder.rows()):
+        raise UserError(f"{folder.checkpoints}: no checkpoint that can be read")
+    return None
+
+
+def _saved(folder: RunFolder, steps: Collection[int] | None) -> set[tuple[int, Path]]:
+    """(step, path) of the checkpoints to choose from, see `restore_newest`."""
+    found = {*folder.saved_steps().items()}
+    if steps is not None:
+        found |= {*folder.saved_steps(best=True).items()}
+    return {(step, path) for step, path in found if steps is None or step in steps}
+
+
+def _variables(state: Mapping[str, Any]) -> list[Any]:
+    """All variables of a dict of models, optimizers, modules and variables, in one order."""
+    return [
+        variable
+        for trackable in state.values()
+        for variable in getattr(trackable, "variables", [trackable])
+    ]
+
+
+class Checkpoints:
+    """TensorFlow's checkpoints of a `train.step.Trainer` in its run folder, named by step.
+
+    The last `kept` are kept, and the best by FID in a folder of its own. The chief alone reads and
+    writes files; the other processes get the state from it.
+    """
+
+    def __init__(self, trainer: Trainer, folder: RunFolder, kept: int = 2) -> None:
+        self.folder = folder
+        self.progress = Progress(trainer.epoch_means)
+        self._processes = trainer.processes
+        self._state = {"progress": self.progress} | trainer.state()
+        if self._processes.is_chief:
+            self._checkpoint = tf.train.Checkpoint(**self._state)
+            self._manager = self._manage(folder.checkpoints, kept)
+            self._best = self._manage(folder.best, 1)
+
+    def _manage(self, path: Path, kept: int) -> tf.train.CheckpointManager:
+        return tf.train.CheckpointManager(
+            self._checkpoint, str(path), kept, checkpoint_name=CHECKPOINT_NAME
+        )
+
+    def restore(self) -> int | None:
+        """Bring the trainer to the newest state, see `restore_newest`; returns its step."""
+        step = None
+        if self._processes.is_chief:
+            step = restore_newest(self._checkpoint, self.folder)
+        step = self._processes.from_chief(step)
+        if step is not None:
+            self._processes.copy_from_chief(_variables(self._state))
+        return step
+
+    def save(self, step: int) -> None:
+        """Save the state after `step` steps in all. Raises UserError."""
+        if self._processes.is_chief:
+            self._save(self._manager, step)
+
+    def save_best(self, step: int) -> None:
+        """Save the state as the best so far too."""
+        if self._processes.is_chief:
+            self._save(self._best, step)
+
+    def _save(self, manager: tf.train.CheckpointManager, step: int) -> None:
+        self.folder.require_present()
+        try:
+            manager.save(checkpoint_number=step)
+        except (tf.errors.OpError, OSError) as error:
+            raise UserError(
+                f"{manager.directory}: cannot save a checkpoint: {first_line(error)}; the earlier "
+                "ones are kept"
+            ) from error
+        self._remove_leftovers(manager)
+
+    def _remove_leftovers(self, manager: tf.train.CheckpointManager) -> None:
+        """Remove what a process left that was killed while it saved: TensorFlow forgets it."""
+        known = {Path(path).name for path in manager.checkpoints}
+        for file in Path(manager.directory).glob(f"{CHECKPOINT_NAME}-*"):
+            if file.is_dir():
+                shutil.rmtree(file, ignore_errors=True)
+            elif file.name.partition(".")[0] not in known:
+                file.unlink(missing_ok=True)

@@ -1,0 +1,251 @@
+"""The folder of one run: its config, metrics and checkpoints. See `RunFolder`."""
+
+import contextlib
+import fcntl
+import importlib.metadata
+import itertools
+import json
+import math
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from config import PAPER_RUNS, Config, UserError, reason
+from config.loading import parse_yaml, validate_run
+from data.storage import write_whole
+from train.runs.changes import MAY_CHANGE, list_changes
+from train.runs.rows import append_row, read_rows
+
+CHECKPOINT_NAME = "step"
+PACKAGES = ("tensorflow", "keras", "numpy", "scipy")
+
+
+class RunRecord(NamedTuple):
+    """What config.yaml says about a run: its config, its name and seed, how it was begun."""
+
+    config: Config
+    run: str
+    seed: int
+    recorded: dict[str, Any]
+
+    @property
+    def label(self) -> str:
+        """What figures call the run."""
+        known = PAPER_RUNS | self.config.experiment.runs
+        return known[self.run].label
+
+
+class RunFolder:
+    """results/<experiment>/<run>/seed_<n>: what is written there, and what was already.
+
+    Folders of one path are equal.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.config_path = self.path / "config.yaml"
+        self.metrics_path = self.path / "metrics.jsonl"
+        self.checkpoints = self.path / "checkpoints"
+        self.best = self.checkpoints / "best"
+        self.lock_path = self.path / "lock"
+        self.lock_state: os.stat_result | None = None
+        self.tensorboard = self.path / "tensorboard"
+
+    @classmethod
+    def in_experiment(cls, experiment_folder: Path, run: str, seed: int) -> "RunFolder":
+        """The folder of a run and a seed in the folder of an experiment."""
+        return cls(experiment_folder / run / f"seed_{seed}")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, RunFolder) and self.path == other.path
+
+    def __hash__(self) -> int:
+        return hash(self.path)
+
+    @property
+    def seed(self) -> str:
+        """The run's seed as text; the folder's name tells it if config.yaml cannot be read."""
+        try:
+            return str(self.read().seed)
+        except UserError:
+            return self.path.name.removeprefix("seed_")
+
+    @property
+    def results_folder(self) -> Path:
+        """The folder of all experiments, or this one if it does not stand in an experiment."""
+        path = self.path.resolve()
+        in_place = self.in_experiment(Path(), *self.read()[1:3]).path
+        is_in_place = path.parts[-2:] == in_place.parts and len(path.parents) > 2
+        return path.parents[2] if is_in_place else path
+
+    def create(self) -> None:
+        """Raises UserError if the folder cannot be made or written to."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            probe = self.path / ".writable"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise UserError(f"{self.path}: cannot write here: {reason(error)}") from error
+
+    def images(self, epoch: int) -> Path:
+        """The folder of an epoch's image sheets."""
+        return self.path / "images" / f"epoch_{epoch:04d}"
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Within, this process alone may write here. Raises UserError, naming the other one.
+
+        The lock is the operating system's, and ends with the process, however that ends.
+        """
+        with open(self.lock_path, "a+", encoding="utf-8") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                file.seek(0)
+                raise UserError(f"{self.path} is in use by {file.read().strip()}") from error
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {platform.node()}, since {time.ctime()}\n")
+            file.flush()
+            self.lock_state = os.fstat(file.fileno())
+            self.require_present()  # not moved away in the meantime
+            yield
+            self.lock_state = None
+
+    def move_aside(self) -> Path | None:
+        """Rename the folder, if it holds a run; returns the new path, or None."""
+        if not self.config_path.exists():
+            return None
+        names = (f"old_{self.path.name}_{number}" for number in itertools.count(1))
+        aside = next(path for path in map(self.path.with_name, names) if not path.exists())
+        with self.locked():
+            self.path.rename(aside)
+        return aside
+
+    def require_present(self) -> None:
+        """Raise UserError if the folder that this process locked is gone, or another."""
+        try:
+            is_ours = os.path.samestat(os.stat(self.lock_path), self.lock_state)
+        except FileNotFoundError:
+            is_ours = False
+        if not is_ours:
+            raise UserError(f"{self.path} was removed or moved while the run was going on")
+
+    def saved_steps(self, best: bool = False) -> dict[int, Path]:
+        """{step: path without ending} of the last checkpoints, or of the best one."""
+        files = (self.best if best else self.checkpoints).glob(f"{CHECKPOINT_NAME}-*.index")
+        return {int(file.stem.rpartition("-")[2]): file.with_suffix("") for file in files}
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The rows of metrics.jsonl, one an epoch; none if there is no such file yet."""
+        return read_rows(self.metrics_path)
+
+    def evaluated_rows(self) -> list[dict[str, Any]]:
+        """The rows of epochs that were evaluated, see `evaluate.every`."""
+        return [row for row in self.rows() if "fake_psnr" in row]
+
+    def append(self, row: dict[str, Any]) -> None:
+        """Add the row of an epoch, within `locked`. Raises UserError if the folder was removed."""
+        self.require_present()
+        append_row(self.metrics_path, row)
+
+    def has_row(self, epoch: int) -> bool:
+        return epoch in {row["epoch"] for row in self.rows()}
+
+    def is_best(self, row: dict[str, Any]) -> bool:
+        """Whether a new row has a lower FID than all rows before with the same protocol."""
+        protocol = _without_seed(row["protocol"])
+        before = [
+            old["fid"]
+            for old in self.rows()
+            if old.get("fid") is not None and _without_seed(old["protocol"]) == protocol
+        ]
+        return row.get("fid") is not None and row["fid"] < min(before, default=math.inf)
+
+    def epochs_done(self) -> int:
+        """The last epoch that has a row; 0 if there is none."""
+        return max((row["epoch"] for row in self.rows()), default=0)
+
+    def write_json(self, name: str, value: dict[str, Any]) -> Path:
+        """Write a JSON file into the folder, whole or not at all; returns its path."""
+        path, text = self.path / name, json.dumps(value, indent=1)
+        write_whole(path, lambda unfinished: unfinished.write_text(text, encoding="utf-8"))
+        return path
+
+    def check_config(self, config: Config, run: str, seed: int) -> None:
+        """Raise UserError, naming the differences, if another run was begun in this folder."""
+        if not self.config_path.exists():
+            return
+        before = self.read()
+        if (before.run, before.seed) != (run, seed):
+            raise UserError(
+                f"{self.path} holds {before.run}, seed {before.seed}, not {run}, seed {seed}; "
+                "move it away"
+            )
+        refused = list_changes(before.config, config, leave_out=MAY_CHANGE)
+        if refused:
+            raise UserError(
+                f"{self.path} holds a run with other settings ({'; '.join(refused)}); "
+                "choose another --out or experiment.name, or move it away"
+            )
+
+    def read(self) -> RunRecord:
+        """What config.yaml says about the run. Raises UserError if the folder holds none."""
+        if not self.config_path.exists():
+            raise UserError(f"{self.path}: no run here (there is no config.yaml)")
+        try:
+            values = parse_yaml(self.config_path.read_text(encoding="utf-8"), self.config_path)
+            recorded = values.pop("recorded")
+            run, seed = recorded["run"], recorded["seed"]
+        except (UserError, AttributeError, KeyError, TypeError, ValueError) as error:
+            raise UserError(f"{self.config_path}: damaged; it is not a run's") from error
+        return RunRecord(validate_run(values, run, self.config_path), run, seed, recorded)
+
+    def recorded(self) -> dict[str, Any]:
+        """What is recorded about the run's beginning, see `write_config`; nothing before it."""
+        return self.read().recorded if self.config_path.exists() else {}
+
+    def write_config(
+        self, config: Config, run: str, seed: int, device: str, **begun_with: Any
+    ) -> None:
+        """Write config.yaml: the run's config and, as `recorded`, what the run was begun with.
+
+        A run that goes on with what may change gets the new values, and a line about them under
+        `recorded.changes`. Raises UserError if another run was begun in this folder.
+        """
+        self.check_config(config, run, seed)
+        if not self.config_path.exists():
+            recorded = {"run": run, "seed": seed, "device": device} | begun_with
+            recorded["git_commit"] = _git_commit()
+            recorded["python"] = platform.python_version()
+            recorded |= {package: importlib.metadata.version(package) for package in PACKAGES}
+        else:
+            before, _, _, recorded = self.read()
+            changes = list_changes(before, config)
+            if not changes:
+                return
+            entry = f"after epoch {self.epochs_done()}: {'; '.join(changes)}"
+            recorded["changes"] = [*recorded.get("changes", []), entry]
+        text = yaml.safe_dump(config.model_dump() | {"recorded": recorded}, sort_keys=False)
+        write_whole(self.config_path, lambda path: path.write_text(text, encoding="utf-8"))
+
+
+def _without_seed(protocol: dict[str, Any]) -> dict[str, Any]:
+    """How metrics were made, without the seed, which differs from epoch to epoch."""
+    return {name: value for name, value in protocol.items() if name != "seed"}
+
+
+def _git_commit() -> str | None:
+    """The commit of this code, or None outside a git checkout."""
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return result.stdout.strip()

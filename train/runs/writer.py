@@ -1,0 +1,98 @@
+"""What a training writes into its run folder. See `RunWriter`."""
+
+import contextlib
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from config import Config
+from data.storage import save_image
+from train.monitor import NotFiniteError
+from train.runs.folder import RunFolder
+from train.runs.tensorboard import TensorBoard
+
+
+class RunWriter:
+    """The writer for one run: the chief process alone writes.
+
+    In the other processes of a training its methods do nothing, and what it answers is False.
+    """
+
+    def __init__(self, folder: RunFolder, is_chief: bool) -> None:
+        self.folder = folder
+        self.is_chief = is_chief
+        self._board: TensorBoard | None = None
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Within, no other training may write here. Raises UserError if one does."""
+        if not self.is_chief:
+            yield
+            return
+        self.folder.create()
+        with self.folder.locked():
+            yield
+
+    def write_config(
+        self, config: Config, run: str, seed: int, device: str, **begun_with: Any
+    ) -> None:
+        """Write config.yaml, see `RunFolder.write_config`."""
+        if self.is_chief:
+            self.folder.write_config(config, run, seed, device, **begun_with)
+
+    def has_row(self, epoch: int) -> bool:
+        return self.is_chief and self.folder.has_row(epoch)
+
+    def is_best(self, row: Mapping[str, Any]) -> bool:
+        """Whether an epoch's row has the best FID so far."""
+        return self.is_chief and self.folder.is_best(row)
+
+    def write_pictures(
+        self,
+        epoch: int,
+        sheets: Mapping[str, np.ndarray],
+        scale: np.ndarray,
+        per_image: Mapping[str, np.ndarray],
+    ) -> None:
+        """Write an epoch's sheets by name, s (d_z,), and the metrics of each image by name."""
+        if not self.is_chief:
+            return
+        images = self.folder.images(epoch)
+        for name, sheet in sheets.items():
+            save_image(images / f"{name}.png", sheet)
+        np.savez(images / "per_image.npz", **per_image)
+        np.save(images / "scale.npy", scale)
+        self._open_board().write_pictures(epoch, sheets, scale)
+
+    def write_row(self, row: dict[str, Any]) -> None:
+        """Add the row of an epoch: with it the epoch is done."""
+        if self.is_chief:
+            self._open_board().write_scalars(row)
+            self.folder.append(row)
+
+    def write_divergence(self, error: NotFiniteError) -> str:
+        """Write divergence.json; returns in words where it is, and what can be gone back to."""
+        if not self.is_chief:
+            return ""
+        last_steps = [
+            {name: value if math.isfinite(value) else str(value) for name, value in row.items()}
+            for row in error.steps
+        ]
+        step = max(self.folder.saved_steps(), default=None)
+        path = self.folder.write_json(
+            "divergence.json",
+            {
+                "quantity": error.name,
+                "step": error.step,
+                "last_good_checkpoint": step,
+                "last_steps": last_steps,
+            },
+        )
+        return f". The last steps are in {path}, the last good checkpoint is of step {step or 0}"
+
+    def _open_board(self) -> TensorBoard:
+        if self._board is None:
+            self._board = TensorBoard(self.folder.tensorboard)
+        return self._board

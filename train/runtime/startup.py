@@ -1,0 +1,53 @@
+"""What a process does before it imports TensorFlow. See `import_tensorflow`."""
+
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+
+
+def import_tensorflow() -> None:
+    """Import TensorFlow once, with settings that only count before and right after its import.
+
+    It takes seconds, so that neither `--help` nor an error in the config waits for it. On CPUs
+    TensorFlow keeps freed memory: asking the system for it again takes a quarter of a large step.
+    On GPUs float32 is float32 and not TensorFloat-32, and processes share the memory.
+    """
+    os.environ.setdefault("TF_CPU_ALLOCATOR_USE_BFC", "true")
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    os.environ.setdefault("TF_CPU_BFC_MEM_LIMIT_IN_MB", str(memory // 2**20))
+    with _standard_error_to(os.devnull):  # lines that it writes before its log level counts
+        import tensorflow
+    tensorflow.config.experimental.enable_tensor_float_32_execution(False)
+    for gpu in tensorflow.config.list_physical_devices("GPU"):
+        tensorflow.config.experimental.set_memory_growth(gpu, True)
+
+
+@contextlib.contextmanager
+def _standard_error_to(path: str) -> Iterator[None]:
+    """Redirect the file descriptor: what C++ writes does not pass through sys.stderr."""
+    kept, target = os.dup(2), os.open(path, os.O_WRONLY)
+    try:
+        os.dup2(target, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(target)
+
+
+def cores() -> int:
+    """The number of cores that this process may use; a batch system may grant only some of them."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def visible_gpus(count: int) -> list[str]:
+    """The names of the `count` GPUs that TensorFlow sees, as `use_gpus` takes them."""
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return chosen.split(",")[:count] if chosen else [str(index) for index in range(count)]
+
+
+def use_gpus(names: Sequence[str]) -> None:
+    """Let TensorFlow, which must not have been imported yet, see only these GPUs."""
+    os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(names)
