@@ -76,16 +76,17 @@ def read_curves(config: Config, jobs: list[Job]) -> dict[str, Curves]:
 
 def print_table(curves: dict[str, Curves]) -> None:
     """Print the ends of the curves, and how far their means are from those in float32."""
-    at_most = f"at most, from epoch {_FIRST_EPOCH} on"
+    reference = {metric: curves["float32"][metric].mean(axis=0) for metric in CURVES}  # (epochs,)
+    first_epoch = min(_FIRST_EPOCH, len(reference["encoder_loss"]))
+    at_most = f"at most, from epoch {first_epoch} on"
     print(f"| | L_enc at the end | from float32's | {at_most} | entropy at the end | {at_most} |")
     print("|---|---|---|---|---|---|")
     for label, variant in curves.items():
         loss, entropy = (variant[metric] for metric in CURVES)
         differences = {
-            metric: variant[metric].mean(axis=0) / curves["float32"][metric].mean(axis=0) - 1
-            for metric in CURVES
+            metric: variant[metric].mean(axis=0) / reference[metric] - 1 for metric in CURVES
         }
-        largest = {name: max(d[_FIRST_EPOCH - 1 :], key=abs) for name, d in differences.items()}
+        largest = {name: max(d[first_epoch - 1 :], key=abs) for name, d in differences.items()}
         print(
             f"| {label} | {loss[:, -1].mean():.3f} ± {loss[:, -1].std(ddof=1):.3f} "
             f"| {differences['encoder_loss'][-1]:+.1%} | {largest['encoder_loss']:+.1%} "

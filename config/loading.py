@@ -56,7 +56,7 @@ def validate_run(values: dict[str, Any], run: str, where: str | Path) -> Config:
 
 
 def parse_yaml(text: str, where: str | Path) -> Any:
-    """The value of a YAML text. Raises UserError, which begins with `where`, if it is malformed."""
+    """The value of a YAML text. Raises UserError, beginning with `where`, if it is malformed."""
     try:
         return yaml.load(text, Loader=_Loader)
     except _RepeatedKeyError as error:

@@ -7,7 +7,7 @@ section 4.1).
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from functools import partial
 
 import keras
 from keras import KerasTensor
@@ -35,32 +35,25 @@ def build_discriminator(
     resolution = LAST_SIZE * 2 ** len(channels)
     images = keras.Input((resolution, resolution, 3), name="images")
 
-    def convolution(filters: int, kernel_size: int, name: str, **options: Any) -> EqualizedConv2D:
-        options = {"activation": "leaky_relu", "gain": gain, "dtype": dtype} | options
-        return EqualizedConv2D(filters, kernel_size, name=name, **options)
+    convolution = partial(EqualizedConv2D, activation="leaky_relu", gain=gain, dtype=dtype)
+    dense = partial(EqualizedDense, gain=gain, dtype="float32")
 
     def residual_block(feature_maps: KerasTensor, size: int, filters: int) -> KerasTensor:
         out_filters = min(2 * filters, base_channels)
-        skip = convolution(
-            out_filters, 1, f"{size}_skip", downsample=True, activation="linear", use_bias=False
-        )
-        main = convolution(filters, 3, f"{size}_conv")(feature_maps)
-        main = convolution(out_filters, 3, f"{size}_down", downsample=True)(main)
+        linear = {"activation": "linear", "use_bias": False}
+        skip = convolution(out_filters, 1, downsample=True, name=f"{size}_skip", **linear)
+        main = convolution(filters, 3, name=f"{size}_conv")(feature_maps)
+        main = convolution(out_filters, 3, downsample=True, name=f"{size}_down")(main)
         total = keras.layers.Add(dtype=dtype, name=f"{size}_add")([main, skip(feature_maps)])
         return keras.layers.Rescaling(1 / math.sqrt(2), dtype=dtype, name=f"{size}_rescale")(total)
 
-    def dense(units: int, name: str, **options: Any) -> EqualizedDense:
-        return EqualizedDense(units, gain=gain, dtype="float32", name=name, **options)
-
-    feature_maps = convolution(channels[0], 1, "from_rgb")(images)
+    feature_maps = convolution(channels[0], 1, name="from_rgb")(images)
     for block, filters in enumerate(channels):
         feature_maps = residual_block(feature_maps, resolution // 2**block, filters)
-    feature_maps = convolution(base_channels, 3, f"{LAST_SIZE}_conv")(feature_maps)
-
-    flatten = keras.layers.Flatten(dtype="float32", name="flatten")
-    features = flatten(feature_maps)  # (batch, 4 * 4 * base_channels)
-    features = dense(style_units, "dense", activation="leaky_relu")(features)
-    adversarial = dense(1, "adversarial")(features)  # (batch, 1)
+    feature_maps = convolution(base_channels, 3, name=f"{LAST_SIZE}_conv")(feature_maps)
+    features = keras.layers.Flatten(dtype="float32", name="flatten")(feature_maps)  # (batch, n)
+    features = dense(style_units, activation="leaky_relu", name="dense")(features)
+    adversarial = dense(1, name="adversarial")(features)  # (batch, 1)
     adversarial = keras.layers.Reshape((), dtype="float32", name="adversarial_values")(adversarial)
-    latents = dense(latent_dim, "latent")(features)
+    latents = dense(latent_dim, name="latent")(features)
     return keras.Model(images, (adversarial, latents), name="discriminator")

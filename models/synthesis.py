@@ -5,6 +5,7 @@ See `build_synthesis`. The architecture is StyleGAN2's with skip connections to 
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 import keras
 
@@ -30,31 +31,20 @@ def build_synthesis(
     """
     style = keras.Input((style_units,), name="style")
 
-    def modulated(filters: int, name: str, upsample: bool = False) -> ModulatedConv2D:
-        return ModulatedConv2D(
-            filters,
-            3,
-            upsample=upsample,
-            activation="leaky_relu",
-            gain=gain,
-            dtype=dtype,
-            name=name,
-        )
-
-    def to_rgb(name: str) -> ModulatedConv2D:
-        return ModulatedConv2D(3, 1, activation="linear", gain=gain, dtype="float32", name=name)
+    modulated = partial(
+        ModulatedConv2D, kernel_size=3, activation="leaky_relu", gain=gain, dtype=dtype
+    )
+    to_rgb = partial(ModulatedConv2D, 3, 1, activation="linear", gain=gain, dtype="float32")
 
     size = FIRST_SIZE
     feature_maps = LearnedConstant(size, base_channels, dtype=dtype, name="constant")(style)
-    feature_maps = modulated(base_channels, f"{size}_conv")(feature_maps, style)
-    images = to_rgb(f"{size}_to_rgb")(feature_maps, style)  # (batch, 4, 4, 3)
+    feature_maps = modulated(base_channels, name=f"{size}_conv")(feature_maps, style)
+    images = to_rgb(name=f"{size}_to_rgb")(feature_maps, style)  # (batch, 4, 4, 3)
     for filters in channels:
         size *= 2
-        feature_maps = modulated(filters, f"{size}_up", upsample=True)(feature_maps, style)
-        feature_maps = modulated(filters, f"{size}_conv")(feature_maps, style)
+        feature_maps = modulated(filters, upsample=True, name=f"{size}_up")(feature_maps, style)
+        feature_maps = modulated(filters, name=f"{size}_conv")(feature_maps, style)
         skip = UpsampleImage(dtype="float32", name=f"{size}_upsample")(images)
-        add = keras.layers.Add(dtype="float32", name=f"{size}_add")
-        images = add(
-            [skip, to_rgb(f"{size}_to_rgb")(feature_maps, style)]
-        )  # (batch, size, size, 3)
+        rgb = to_rgb(name=f"{size}_to_rgb")(feature_maps, style)  # (batch, size, size, 3)
+        images = keras.layers.Add(dtype="float32", name=f"{size}_add")([skip, rgb])
     return keras.Model(style, images, name="synthesis")

@@ -1,4 +1,4 @@
-"""What the tests of distribution do in processes of their own."""
+"""Functions that the tests of distribution run in processes of their own."""
 
 import json
 import os
@@ -9,21 +9,19 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 import tensorflow as tf
-from train.experiment.job import Job, run_job
 
-import train.loop as train_loop
-from config import Run
-from data import open_images
+from data.loading import open_images
 from evaluate.evaluator import Evaluator
 from models.reference.weights import load_arrays, to_arrays
+from tests.conftest import run_in
 from tests.test_evaluator import PixelFeatures
 from tests.test_golden import RECORDED, configure, real_images, with_prefix
-from train.runs.folder import RunFolder
+from train.clock import Clock
 from train.runtime.distribution import open_strategy
 from train.step import Trainer
 
-# The recorded states; in their three steps no activation of these methods lies within a rounding
-# error of the kink of leaky ReLU, where gradients jump.
+# By method, the recorded state to begin with. In its three steps no activation lies within a
+# rounding error of the kink of leaky ReLU, where gradients jump.
 METHODS = {
     "normal_dls_d": "normal_dls_dg",
     "normal_mse_dg": "normal_dls_dg",
@@ -34,7 +32,7 @@ LOSSES = ("encoder_loss", "discriminator_loss", "generator_loss", "r1_penalty")
 
 
 def open_replicas(distribution, count=1, tf_config=None):
-    """The strategy of a new process: with "mirrored", of so many logical CPUs."""
+    """The strategy of a new process: mirrored takes `count` logical CPUs."""
     if tf_config:
         os.environ["TF_CONFIG"] = json.dumps(tf_config)
     if count > 1:
@@ -48,30 +46,21 @@ def take_golden_steps(strategy):
     """{method: (losses (3, 4), variance window, weights by name)} of the three recorded steps."""
     tf.config.run_functions_eagerly(True)  # to trace them would take longer
     results = {}
-    for recorded in dict.fromkeys(METHODS.values()):
+    for method, recorded in METHODS.items():
         arrays = dict(np.load(RECORDED / f"{recorded}.npz"))
         with strategy.scope():
-            trainer = Trainer(configure(json.loads(str(arrays["config"]))), recorded)
+            trainer = Trainer(configure(json.loads(str(arrays["config"]))), method)
         load_arrays(trainer.networks, with_prefix(arrays, "weights/"))
         trainer.variance_window.assign(arrays["variance_window"])
-        variables = [*trainer.optimizer.variables, trainer.variance_window]
-        for network in trainer.networks:
-            variables += network.variables
-        beginning = [variable.numpy() for variable in variables]
-        for method in (method for method, state in METHODS.items() if state == recorded):
-            for variable, value in zip(variables, beginning, strict=True):
-                variable.assign(value)
-            results[method] = _take_steps(trainer, method, arrays)
+        results[method] = _take_steps(trainer, arrays)
     tf.config.run_functions_eagerly(False)
     return results
 
 
-def _take_steps(trainer, method, arrays):
-    trainer.run = Run.parse(method)
-    trainer.generator_encoder_weight = float(trainer.run.encoder_loss_in_generator)
+def _take_steps(trainer, arrays):
     losses = []
     for step in range(3):
-        images = trainer.workers.part(real_images(arrays, step))
+        images = trainer.processes.part(real_images(arrays, step))
         statistics = trainer.train_step(images, arrays["latents"][step])
         losses.append([float(statistics[name]) for name in LOSSES])
     return np.array(losses), trainer.variance_window.numpy(), to_arrays(trainer.networks)
@@ -102,7 +91,8 @@ def measure_on(config, strategy):
     trainer.variance_window.assign(window.astype(np.float32))
     images = open_images(config.data, "test")
     cache = tempfile.mkdtemp()
-    measured = Evaluator(config, trainer, images, PixelFeatures(), cache).measure(epoch=1)
+    evaluator = Evaluator(config, trainer, trainer.processes, images, PixelFeatures(), cache)
+    measured = evaluator.measure(epoch=1)
     tf.config.run_functions_eagerly(False)
     return measured
 
@@ -113,19 +103,18 @@ def measured_by(config, *arguments):
 
 def train(config, folder):
     """Train a run; returns its rows."""
-    run_job(config, Job("normal_dls_dg", 0, folder), folder / "out", lambda report: None)
-    return RunFolder(folder).rows()
+    return run_in(config, folder).rows()
 
 
 def train_in_cluster(config, folder, tf_config, killed_after=None):
-    """Train a run as one of several processes, which is killed after such a step."""
+    """Train a run as one of several processes, which is killed after the step `killed_after`."""
     os.environ["TF_CONFIG"] = json.dumps(tf_config)
-    original = train_loop._Clock.steps_at_once
+    original = Clock.steps_at_once
 
     def steps_at_once(self, step, steps):
         if step == killed_after:
             os.kill(os.getpid(), SIGKILL)
         return original(self, step, steps)
 
-    train_loop._Clock.steps_at_once = steps_at_once
+    Clock.steps_at_once = steps_at_once
     return train(config, folder)

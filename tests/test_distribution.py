@@ -21,13 +21,13 @@ from tests.distributed import (
 )
 from tests.test_golden import assert_same_weights
 from train.runs.folder import RunFolder
-from train.runtime.distribution import Workers
+from train.runtime.distribution import Processes
 
 _LONGEST_WAIT = 300
 
 
 def start(function, *arguments):
-    """(process, queue) of a process that answers with what the function returns or raises."""
+    """(process, queue): the process puts into the queue what the function returns or raises."""
     answers = FORKSERVER.Queue()
     process = FORKSERVER.Process(
         target=distributed.answer, args=(answers, function, *arguments), daemon=True
@@ -37,7 +37,7 @@ def start(function, *arguments):
 
 
 def answers_of(started):
-    """What processes answered; an AssertionError for an exception."""
+    """The answers of processes; an exception in one raises AssertionError."""
     answers = []
     for process, queue in started:
         answers.append(queue.get(timeout=_LONGEST_WAIT))
@@ -52,18 +52,20 @@ def golden():
     started = {
         "4 devices": [start(steps_of, "mirrored", 4)],
         "2 devices": [start(steps_of, "mirrored", 2)],
-        "2 processes": [start(steps_of, "multi_worker", 1, of_one) for of_one in tf_configs(2)],
+        "2 processes": [
+            start(steps_of, "multi_worker", 1, tf_config) for tf_config in tf_configs(2)
+        ],
     }
     return started, take_golden_steps(tf.distribute.get_strategy())
 
 
 @pytest.mark.parametrize("replicas", ["2 processes", "2 devices", "4 devices"])
 def test_golden_steps_end_as_on_one_device(golden, replicas):
-    started, of_one_device = golden
+    started, on_one_device = golden
     for results in answers_of(started[replicas]):
         assert results.keys() == METHODS.keys()
         for method, (losses, window, weights) in results.items():
-            expected_losses, expected_window, expected_weights = of_one_device[method]
+            expected_losses, expected_window, expected_weights = on_one_device[method]
             np.testing.assert_allclose(losses, expected_losses, rtol=1e-5)
             assert difference(window, expected_window) < 1e-5
             assert_same_weights(weights, expected_weights)
@@ -76,16 +78,18 @@ def difference(value, expected):
     return np.linalg.norm(value - expected) / max(np.linalg.norm(expected), 1e-3)
 
 
-def test_evaluation_is_that_of_one_device():
-    """Also where batches cannot be shared out equally."""
+def test_evaluation_is_as_on_one_device():
+    """Also where a batch does not divide among the replicas."""
     changes = {"data.test_size": 11, "evaluate.batch_size": 5, "evaluate.bootstrap": 5}
     config = Config.model_validate(merge(TINY, changes))
-    started = [start(measured_by, config, "multi_worker", 1, of_one) for of_one in tf_configs(2)]
+    started = [
+        start(measured_by, config, "multi_worker", 1, tf_config) for tf_config in tf_configs(2)
+    ]
     started.append(start(measured_by, config, "mirrored", 2))
     expected_row, expected = measure_on(config, tf.distribute.get_strategy())
-    of_chief, of_other, of_devices = answers_of(started)
-    assert of_other == ({}, {})
-    for row, per_image in (of_chief, of_devices):
+    chief, other, devices = answers_of(started)
+    assert other == ({}, {})
+    for row, per_image in (chief, devices):
         assert row.keys() == expected_row.keys()
         for name, values in expected.items():
             assert len(per_image[name]) == 10
@@ -97,26 +101,28 @@ def test_evaluation_is_that_of_one_device():
             assert bound == pytest.approx(expected_bound, rel=1e-3)
 
 
-def test_a_training_that_loses_a_process_goes_on_with_one_as_if_nothing_had_happened(tmp_path):
+def test_a_training_that_loses_a_process_goes_on_with_one_to_the_same_end(tmp_path):
     changes = {"data.train_size": 40, "train.epochs": 1, "train.checkpoint_every": "2 steps"}
     alone = Config.model_validate(merge(TINY, SMALLEST | changes))
     several = Config.model_validate(
         merge(TINY, SMALLEST | changes | {"train.distribution": "multi_worker"})
     )
     folder = RunFolder(tmp_path / "run")
-    of_chief, of_other = tf_configs(2)
-    _, answers = start(train_in_cluster, several, folder.path, of_chief)
-    other, _ = start(train_in_cluster, several, folder.path, of_other, 5)
+    chief_config, other_config = tf_configs(2)
+    _, answers = start(train_in_cluster, several, folder.path, chief_config)
+    other, _ = start(train_in_cluster, several, folder.path, other_config, 5)
     other.join(_LONGEST_WAIT)
     killed = time.monotonic()
     message = answers.get(timeout=_LONGEST_WAIT)
     assert time.monotonic() - killed < 60
-    assert "WorkerLostError: 127.0.0.1:" in message
+    assert "ProcessLostError: 127.0.0.1:" in message
     assert "ended or cannot be reached any more; start all processes again" in message
     assert folder.rows() == []
     assert max(folder.saved_steps()) == 4
     uninterrupted = tmp_path / "uninterrupted"
-    started = [start(train_in_cluster, several, uninterrupted, of_one) for of_one in tf_configs(2)]
+    started = [
+        start(train_in_cluster, several, uninterrupted, tf_config) for tf_config in tf_configs(2)
+    ]
     with eagerly():
         (row,) = train(alone, folder.path)
     (expected,), _ = answers_of(started)
@@ -126,10 +132,10 @@ def test_a_training_that_loses_a_process_goes_on_with_one_as_if_nothing_had_happ
             assert row[name] == pytest.approx(value, rel=1e-4), name
 
 
-def test_workers_of_one_process():
-    workers = Workers()
-    assert (workers.index, workers.count, workers.replicas, workers.is_chief) == (0, 1, 1, True)
-    assert workers.gather(3) == [3]
-    assert workers.from_chief({"a": [1]}) == {"a": [1]}
-    assert workers.positions(3).tolist() == [0, 1, 2]
-    workers.require_same("settings", 1)
+def test_one_process_alone():
+    alone = Processes()
+    assert (alone.index, alone.count, alone.replicas, alone.is_chief) == (0, 1, 1, True)
+    assert alone.gather(3) == [3]
+    assert alone.from_chief({"a": [1]}) == {"a": [1]}
+    assert alone.positions(3).tolist() == [0, 1, 2]
+    alone.require_same("settings", 1)

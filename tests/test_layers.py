@@ -13,10 +13,8 @@ from models.layers import (
     LearnedConstant,
     ModulatedConv2D,
     UpsampleImage,
-    convolve,
-    convolve_down,
-    fir_filter,
 )
+from models.operations import convolve, convolve_down, fir_filter
 
 BINOMIAL = np.outer([1, 3, 3, 1], [1, 3, 3, 1]) / 64.0
 

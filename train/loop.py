@@ -42,10 +42,9 @@ def train_run(
 ) -> None:
     """Train to the last epoch, from the newest checkpoint if there is one.
 
-    All processes of a training call this, and `writer` writes in the chief alone. After each epoch
-    there are a checkpoint, metrics and image sheets (every `evaluate.every` epochs and at the end),
-    the same for TensorBoard, and one row of metrics.jsonl. An epoch is done when it has its row.
-    `on_steps(epoch, step, row)` is called up to twice a second with the steps done in this epoch
+    All processes of a training call this; the chief alone writes. An epoch ends with a checkpoint,
+    metrics and image sheets (every `evaluate.every` epochs and at the end), and its row of
+    metrics.jsonl, which marks it as done. `on_steps(epoch, step, row)` is called up to twice a second with the steps done in this epoch
     and their latest statistics, and at the epoch's end with its row.
 
     Raises UserError for data that cannot be read, a full disk or a loss that is not finite, and

@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from benchmarks.measurements.compiled import compiled_seconds
-from models.layers import convolve
+from models.operations import convolve
 from train.flops import Convolution, graph_convolutions, step_graphs
 from train.step import Trainer
 

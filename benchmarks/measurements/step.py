@@ -22,7 +22,7 @@ _CPU_INFO = Path("/proc/cpuinfo")
 
 
 def measure_step(config: Config, run: str, calls: int) -> StepMeasurement:
-    """Measure the training step of a run, each time as the median of `calls` calls."""
+    """Measure the training step of a run; the time of a step is the median of `calls` calls."""
     device = set_up_device(resolve_run(config, run).train)
     trainer = Trainer(config, run)
     seconds = time_step(trainer, calls).mean

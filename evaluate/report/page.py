@@ -50,39 +50,55 @@ def write_report(
     Missing or damaged images and scales are left out. If it `compares`, all runs share the curves.
     Its links count from `final_folder`, where the folder will be in the end; by default it stays.
     """
-    place = final_folder or folder
     seeds = [(run, seed) for run in runs for seed in run.folders]
-    views = [view for view in (_view(*of_seed) for of_seed in seeds) if view["epochs"]]
-    charts = list(_charts(runs, compares))
-    plots = [_plot(chart) for chart in charts]
-    colors = {series.style.color for chart in charts for series in chart.series}
-    figures = {path.name: f"figures/{path.name}" for path in sorted(folder.glob("figures/*.png"))}
     page = _template().render(
         name=title or folder.resolve().name,
         facts=_facts(seeds),
-        header=header(runs),
-        rows=final_rows(runs, with_intervals=True),
-        protocols=protocol_lines(runs),
+        files=[_files(run, seed, final_folder or folder) for run, seed in seeds],
+        figures={
+            path.name: quote(f"figures/{path.name}")
+            for path in sorted(folder.glob("figures/*.png"))
+        },
         has_several_seeds=len(seeds) > len(runs),
-        plots=plots,
-        views=views,
-        sheets=SHEETS,
-        most_pixels=MOST_PIXELS,
-        most_epochs=MOST_EPOCHS,
-        left_out=max((view["left_out"] for view in views), default=0),
-        files=[_files(run, seed, place) for run, seed in seeds],
-        figures={name: quote(address) for name, address in figures.items()},
-        plotly=get_plotlyjs(),
-        data={
+        **_tables(runs),
+        **_curves_and_views(seeds, list(_charts(runs, compares))),
+    )
+    path = folder / "report.html"
+    write_whole(path, lambda unfinished: unfinished.write_text(page, encoding="utf-8"))
+    return path
+
+
+def _tables(runs: Sequence[MeasuredRun]) -> dict[str, Any]:
+    """What the page's template needs for the table of final metrics."""
+    return {
+        "header": header(runs),
+        "rows": final_rows(runs, with_intervals=True),
+        "protocols": protocol_lines(runs),
+    }
+
+
+def _curves_and_views(
+    seeds: Sequence[tuple[MeasuredRun, RunFolder]], charts: Sequence[Chart]
+) -> dict[str, Any]:
+    """What the page's template and script need for curves, sheets and scales."""
+    views = [view for view in (_view(run, seed) for run, seed in seeds) if view["epochs"]]
+    plots = [_plot(chart) for chart in charts]
+    colors = {series.style.color for chart in charts for series in chart.series}
+    return {
+        "plots": plots,
+        "views": views,
+        "sheets": SHEETS,
+        "most_pixels": MOST_PIXELS,
+        "most_epochs": MOST_EPOCHS,
+        "left_out": max((view["left_out"] for view in views), default=0),
+        "plotly": get_plotlyjs(),
+        "data": {
             "plots": [plot["figure"] for plot in plots],
             "views": views,
             "scale_layout": SCALE_LAYOUT,
             "on_dark": {color: _on_dark(color) for color in colors},
         },
-    )
-    path = folder / "report.html"
-    write_whole(path, lambda unfinished: unfinished.write_text(page, encoding="utf-8"))
-    return path
+    }
 
 
 def _template() -> Template:
