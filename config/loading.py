@@ -33,7 +33,7 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Config:
 
 
 def validate(values: dict[str, Any], where: str | Path) -> Config:
-    """A `Config` of nested dicts. Raises UserError, which begins with `where`, if they are wrong."""
+    """Make a `Config` from nested dicts. Raises UserError, beginning with `where`, for a fault."""
     try:
         config = Config.model_validate(values)
     except ValidationError as error:

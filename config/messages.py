@@ -23,7 +23,7 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
 
 
 def _suggest_key(location: tuple[int | str, ...], model: Any) -> str:
-    """The known key nearest to an unknown one, or else all of them."""
+    """Text that suggests the most similar known key, or lists all known keys."""
     for part in location[:-1]:
         fields = getattr(model, "model_fields", {})
         model = fields[part].annotation if part in fields else None

@@ -57,7 +57,7 @@ def resolve_runs(config: Config) -> dict[str, Config]:
 def set_key(values: dict[str, Any], key: str, value: Any, where: str) -> None:
     """Set `values["train"]["epochs"]` for the key train.epochs.
 
-    Raises UserError, which begins with `where`, for a key that is none.
+    Raises UserError, which begins with `where`, if a part before the last dot is no section.
     """
     *sections, name = key.strip().split(".")
     for depth, section in enumerate(sections, start=1):

@@ -157,7 +157,7 @@ class ExperimentConfig(Section):
 
     @field_serializer("runs")
     def _shorten_runs(self, runs: dict[str, RunConfig]) -> list[str] | dict[str, Any]:
-        """The form that a config file has."""
+        """As a config file writes runs: the paper's by name alone."""
         if runs.keys() <= PAPER_RUNS.keys():
             return list(runs)
         return {name: None if name in PAPER_RUNS else r.model_dump() for name, r in runs.items()}
@@ -223,7 +223,7 @@ class EvaluateConfig(Section):
 
 
 class Config(Section):
-    """An experiment; `config.runs.resolve_run` gives that of one of its runs."""
+    """An experiment; `config.runs.resolve_run` makes the config of one of its runs."""
 
     experiment: ExperimentConfig
     data: DataConfig

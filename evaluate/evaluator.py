@@ -89,13 +89,13 @@ class Evaluator:
         }
 
     def measure(self, epoch: int) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """(row, per_image): the metrics after `epoch` (from 1), and those that each image has.
+        """(row, per_image): the metrics after `epoch` (from 1), and each image's values by name.
 
         `row` maps names to numbers, and "intervals" to 95 % intervals [low, high] by name. Without
         features the metrics that need them are None. The paper's L_enc is not here: it is the mean
         over training steps; "fresh_encoder_loss" is L_enc of the latents drawn here.
 
-        All processes have to call this, and the chief alone gets an answer, the others empty ones.
+        All processes have to call this; the chief gets the results, the others two empty dicts.
         Raises UserError if L_enc of the fresh latents is not finite.
         """
         per_image = self._measure_images(epoch)

@@ -17,8 +17,8 @@ if TYPE_CHECKING:  # TensorFlow takes seconds to import: main.py passes a `Measu
 class Measuring(NamedTuple):
     """Opens the evaluators of the runs under one folder of results.
 
-    Trained feature networks and features of test images are kept in its folder `features/`, which
-    all experiments share.
+    All experiments share `results_folder`/features, with trained feature networks and features of
+    test images.
     """
 
     results_folder: Path

@@ -4,6 +4,7 @@ import pytest
 import yaml
 
 from config import PAPER_RUNS, Config, UserError, load, resolve_run, resolve_runs
+from train.experiment.jobs import list_jobs, make_job, shared_distribution
 
 OWN = {
     "wide": {"label": "64 channels", "set": {"model.base_channels": 64}},
@@ -108,3 +109,11 @@ def test_wrong_runs(tmp_path, tiny, runs, message):
 def test_an_unknown_run(make_config):
     with pytest.raises(UserError, match=r"unknown run: use one of normal_dls_dg, .*: dls"):
         resolve_run(make_config(), "dls")
+
+
+def test_multi_worker_is_for_all_runs_or_none(tmp_path, tiny):
+    cluster = {"set": {"train.distribution": "multi_worker", "latent.dim": 5}}
+    config = load_runs(tmp_path, tiny, {"a": cluster, "normal_dls_dg": None})
+    with pytest.raises(UserError, match="multi_worker is for all runs of an experiment or none"):
+        shared_distribution(list_jobs(config, tmp_path))
+    assert shared_distribution([make_job(config, "a", 0, tmp_path)]) == "multi_worker"

@@ -13,7 +13,7 @@ class Clock:
     """The clock of one epoch.
 
     `checkpoint_every` is a text such as "10 minutes" or "500 steps". `seconds_before` and
-    `steps_before` count what an earlier process did of the epoch.
+    `steps_before` are the seconds and steps of this epoch that an earlier process did.
     """
 
     def __init__(self, checkpoint_every: str, seconds_before: float, steps_before: int) -> None:
@@ -25,7 +25,7 @@ class Clock:
         self.every = int(count)
 
     def note_look(self, step: int) -> None:
-        """Measure the speed: all steps up to this one are done, also on a GPU."""
+        """Measure the speed. Call this only when the device has finished the step."""
         now = time.perf_counter()
         if step > self.step_looked:
             seconds_per_step = (now - self.looked) / (step - self.step_looked)
@@ -38,7 +38,7 @@ class Clock:
         self.is_fast, self.is_slow = is_fast, is_slow
 
     def steps_at_once(self, step: int, steps: int) -> int:
-        """How many steps to take in one call: all until the next look, if that is soon, or else 1.
+        """How many steps to take in one call: `STEPS_PER_LOOK` if they are fast, otherwise 1.
 
         The call ends before a checkpoint that is counted in steps, and before the epoch's end.
         """
@@ -59,7 +59,7 @@ class Clock:
         return True
 
     def is_counted(self, step: int) -> bool:
-        """Whether a checkpoint that is counted in steps follows this step."""
+        """Whether `checkpoint_every` counts steps and this step completes the count."""
         return self.unit == "steps" and step % self.every == 0
 
     def is_checkpoint_due(self, step: int) -> bool:

@@ -42,10 +42,11 @@ def train_run(
 ) -> None:
     """Train to the last epoch, from the newest checkpoint if there is one.
 
-    All processes of a training call this; the chief alone writes. An epoch ends with a checkpoint,
-    metrics and image sheets (every `evaluate.every` epochs and at the end), and its row of
-    metrics.jsonl, which marks it as done. `on_steps(epoch, step, row)` is called up to twice a second with the steps done in this epoch
-    and their latest statistics, and at the epoch's end with its row.
+    All processes of a training call this; the chief alone writes. Each epoch ends with a
+    checkpoint, then metrics and image sheets (every `evaluate.every` epochs and at the end), then
+    its row of metrics.jsonl, which marks it as done. `on_steps(epoch, step, row)` is called up to
+    twice a second with the steps done in this epoch and their latest statistics, and with the
+    epoch's row.
 
     Raises UserError for data that cannot be read, a full disk or a loss that is not finite, and
     `train.runtime.signals.Stopped` after a checkpoint when the process is asked to end.
@@ -74,7 +75,7 @@ def train_run(
 
 
 class _Epoch:
-    """The rest of one epoch: it goes on from the steps, seconds and means in a checkpoint."""
+    """Trains one epoch to its end, from the step in the checkpoint."""
 
     def __init__(
         self,
@@ -141,7 +142,7 @@ class _Epoch:
         return (self.number - 1) * self.steps + step
 
     def _look(self, step: int) -> None:
-        """Count the statistics of the steps since the last look. Raises UserError at NaN."""
+        """Add the statistics since the last look to the epoch's means. Raises UserError at NaN."""
         try:
             self.means.add(self.monitor.look())
         except NotFiniteError as error:
@@ -173,7 +174,7 @@ class _Epoch:
 def _evaluate_epoch(
     config: Config, evaluator: Evaluator, epoch: int, writer: RunWriter
 ) -> dict[str, Any]:
-    """The metrics of the epoch's row, after saving its sheets; nothing in epochs left out."""
+    """The epoch's metrics, after saving its sheets; {} if the epoch is not evaluated."""
     if epoch % config.evaluate.every and epoch != config.train.epochs:
         return {}
     start = time.perf_counter()

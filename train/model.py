@@ -1,4 +1,4 @@
-"""Networks with the traced variance of the latents that they recover. See `Model`."""
+"""The networks, and the window that traces the variance of the recovered latents. See `Model`."""
 
 import tensorflow as tf
 from keras.random import SeedGenerator

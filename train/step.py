@@ -25,13 +25,13 @@ class Trainer(Model):
     """The state of one training: networks, optimizer, variance window, random state.
 
     `run` names one of the config's runs, or one of the paper's, such as "normal_dls_dg"; `recorded`
-    is what a run that goes on was begun with, see `train.runtime.device.resolve_auto`. Made in the
+    holds precision and jit_compile of a resumed run's first start. Made in the
     scope of a `tf.distribute.Strategy`, a trainer uses all of its replicas: each computes on its
     part of the batch, and together they compute what one device would.
 
-    `epoch_means` names the statistics of a step that an epoch's row holds the means of, and
-    `scaled_statistics` those that mixed_float16 computes from scaled losses, so that they overflow
-    where the scale is too large.
+    `epoch_means` lists the step statistics whose epoch means go into metrics.jsonl;
+    `scaled_statistics` lists those that mixed_float16 computes from scaled losses, so that they
+    overflow where the scale is too large.
 
     Raises UserError for an unknown run.
     """
@@ -72,7 +72,7 @@ class Trainer(Model):
         self.set_epoch(0)
 
     def set_epoch(self, epoch: int) -> None:
-        """Set the learning rates of an epoch, counted from 0: they decay by a share an epoch."""
+        """Set the learning rates of an epoch, from 0: each epoch takes a share off them."""
         decay = (1 - self.train_config.learning_rate_decay) ** epoch
         self.optimizer.learning_rate.assign(self.train_config.learning_rate * decay)
 
@@ -108,8 +108,8 @@ class Trainer(Model):
         tensors: batch means of the losses, the gradient norm of each parameter group, the mean of
         the newest row of the variance window, and the loss scale (1 except with mixed_float16).
 
-        With `train.r1_interval` k, R1 counts in every k-th step only, k times (lazy regularisation,
-        Karras et al. 2020, section 3.1); `r1_penalty` is 0 where it does not count.
+        With `train.r1_interval` k, only every k-th step has R1, with k times the weight (lazy
+        regularisation, Karras et al. 2020, section 3.1); `r1_penalty` is 0 in the other steps.
         """
         z = latents
         if z is None:  # each process draws the whole batch: the number of processes changes nothing
@@ -189,7 +189,7 @@ class Trainer(Model):
         return [v for group in self.parameter_groups if group.loss == loss for v in group.variables]
 
     def discriminate_real(self, x: tf.Tensor, with_r1: bool = True) -> tuple[tf.Tensor, tf.Tensor]:
-        """Adversarial values of real images x and their R1 penalty, or 0: both (batch,)."""
+        """Adversarial values of real images x, and their R1 penalty or zeros: both (batch,)."""
         if not with_r1:
             adversarial, _ = self.networks.discriminate(x)
             return adversarial, tf.zeros_like(adversarial)

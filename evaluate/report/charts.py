@@ -44,8 +44,8 @@ class Series(NamedTuple):
 class Chart(NamedTuple):
     """A metric per epoch for several runs. Titles and axes hold formulas in LaTeX.
 
-    `levels` are lines across all epochs. `limit` is the end of the axis, which then begins at 0, as
-    it does with `begins_at_zero`.
+    `levels` are lines across all epochs. `limit` is the upper end of the y axis. The axis begins at
+    0 if `limit` is set or `begins_at_zero` is true.
     """
 
     name: str  # of its file
@@ -66,7 +66,7 @@ class Chart(NamedTuple):
 
 
 def paper_charts(runs: Sequence[MeasuredRun]) -> Iterator[tuple[int | None, Chart]]:
-    """(number in the paper or None, chart) for each curve of the paper's runs, as in the paper.
+    """(number in the paper or None, chart) for each metric with a title and each prior.
 
     A chart shows the four methods of one prior. Charts without a value are left out.
     """

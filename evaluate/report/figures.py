@@ -56,7 +56,8 @@ def draw_figures(runs: Sequence[MeasuredRun], folder: Path, compares: bool = Fal
     """Draw all figures that the runs allow into a folder: PNG, and SVG for curves.
 
     The paper's runs give Figures 1-17 of the paper, with precision and recall. If there are other
-    runs, or if it `compares`, each metric has one figure with all runs, and each run its sheets.
+    runs, each metric also has one figure with all runs, and each other run has its sheets. If it
+    `compares`, there are no Figures 1-17, and every run has its sheets.
     """
     folder.mkdir(exist_ok=True)  # not its parents, which may be gone
     numbered: dict[int, Path] = {}

@@ -48,7 +48,7 @@ def write_report(
     """Write report.html, a page that needs no network, into a folder; returns its path.
 
     Missing or damaged images and scales are left out. If it `compares`, all runs share the curves.
-    Its links count from `final_folder`, where the folder will be in the end; by default it stays.
+    Its links are relative to `final_folder`, the folder's final path (by default `folder`).
     """
     seeds = [(run, seed) for run in runs for seed in run.folders]
     page = _template().render(

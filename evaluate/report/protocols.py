@@ -33,7 +33,7 @@ def name_protocols(
 
 
 def marks(protocols: Iterable[Protocol]) -> dict[Protocol, str]:
-    """What stands behind the name of a value or curve: nothing for one protocol, or else [1] ..."""
+    """{protocol: suffix}: "" if there is one protocol, otherwise " [1]", " [2]" ..."""
     protocols = list(protocols)
     if len(protocols) < 2:
         return dict.fromkeys(protocols, "")

@@ -30,8 +30,9 @@ def header(runs: Sequence[MeasuredRun]) -> list[str]:
 def final_rows(runs: Sequence[MeasuredRun], with_intervals: bool = False) -> list[list[str]]:
     """The last metrics of each run, as texts under `header`.
 
-    "±" is half a 95 % interval; with several seeds a value is their mean, "±" one standard
-    deviation. Values of one metric that were made by several protocols have marks such as [1].
+    With one seed and `with_intervals`, "±" is half a 95 % interval. With several seeds a value is
+    their mean, and "±" one standard deviation. Values of one metric that were made by several
+    protocols have marks such as [1].
     """
     protocols = {metric: name_protocols(runs, metric, only_last=True) for metric in TABLE}
     rows = []
@@ -111,7 +112,7 @@ def results_in_markdown(runs: Sequence[MeasuredRun]) -> str:
 
 
 def write_results(runs: Sequence[MeasuredRun], folder: Path) -> None:
-    """Write results.md and results.csv: the table as a reader wants it, and unrounded."""
+    """Write results.md (rounded, a row a run) and results.csv (unrounded, a row a seed)."""
     (folder / "results.md").write_text(results_in_markdown(runs), encoding="utf-8")
     with open(folder / "results.csv", "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)

@@ -36,7 +36,10 @@ class Connected(NamedTuple):
 
 
 class StepsDone(NamedTuple):
-    """The event that a job took steps of an epoch: their statistics, or the epoch's row."""
+    """The event that a job took steps.
+
+    `row` holds the latest step's statistics, or the epoch's row when the epoch is done.
+    """
 
     job: Job
     epoch: int
@@ -90,7 +93,7 @@ def select_jobs(jobs: list[Job], index: int | None, count: int | None) -> list[J
 
 
 def shared_distribution(jobs: list[Job]) -> str:
-    """The `train.distribution` of all jobs, or "none" if they differ without multi_worker.
+    """The `train.distribution` of all jobs, or "none" if they differ and none is multi_worker.
 
     Raises UserError if only some of them are multi_worker: its processes train all jobs together.
     """

@@ -38,7 +38,7 @@ def train_job(
 
 
 def default_jobs_at_once(jobs: Sequence[Job], gpus: int) -> int:
-    """As many jobs as there are GPUs, or else cores; one if a job is to have all of them."""
+    """One job for each GPU, or without GPUs for each core; 1 if a job uses several devices."""
     if shared_distribution(jobs) not in ("auto", "none"):
         return 1
     return max(1, min(len(jobs), gpus or cores()))
@@ -105,7 +105,7 @@ class _Launcher:
         self.running[job] = _Running(process, gpus, time.monotonic())
 
     def watch(self) -> None:
-        """Handle messages for half a second, then the processes that had ended before."""
+        """Handle messages for half a second, then finish jobs that had ended before."""
         ended = [job for job in self.running if not self.running[job].process.is_alive()]
         self._handle_messages()
         for job in ended:
@@ -121,7 +121,7 @@ class _Launcher:
         processes.end([each.process for each in self.running.values()])
 
     def _finish(self, job: Job) -> None:
-        """Free what an ended job had. Raises JobError or `Stopped` if it ended before its time."""
+        """Give an ended job's GPUs back. Raises `Stopped` for a signal, JobError for a kill."""
         process, gpus, _ = self.running.pop(job)
         self.free_gpus.append(gpus)
         process.join()
@@ -162,7 +162,7 @@ class _Launcher:
 
 
 def share_out(gpus: Sequence[str], jobs_at_once: int) -> list[list[str]]:
-    """The GPUs of each of several jobs at once: its own ones, or else one that it shares."""
+    """Each job's own GPUs, or one shared GPU if there are fewer GPUs than jobs."""
     if not gpus:
         return [[] for _ in range(jobs_at_once)]
     return [

@@ -26,7 +26,7 @@ class Prepared(NamedTuple):
 
 
 class JobError(Exception):
-    """A fault of the program ended a job, then with a traceback, or the system killed it."""
+    """A fault of the program ended a job (the message has a traceback), or a kill did."""
 
 
 def prepare(jobs: Sequence[Job], cluster: Cluster, measuring: Measuring) -> Prepared:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import tensorflow as tf
+
 from config import Config
 from data.loading import SPLITS, check_size, open_images
 from train.experiment.jobs import Connected, Job, Measuring, OnEvent, StepsDone, require_divisible
@@ -40,8 +42,7 @@ def run_job(
     require_divisible(job.config, strategy.num_replicas_in_sync)
     with writer.locked(), out_of_memory_reported(), lost_process_reported(cluster):
         begun_with = _begin(job, writer, device, threads, strategy.num_replicas_in_sync)
-        with strategy.scope():
-            _train(job, writer, begun_with, measuring, on_event)
+        _train(job, writer, strategy, begun_with, measuring, on_event)
 
 
 def _begin(
@@ -59,19 +60,25 @@ def _begin(
 
 
 def _train(
-    job: Job, writer: RunWriter, begun_with: dict[str, Any], measuring: Measuring, on_event: OnEvent
+    job: Job,
+    writer: RunWriter,
+    strategy: tf.distribute.Strategy,
+    begun_with: dict[str, Any],
+    measuring: Measuring,
+    on_event: OnEvent,
 ) -> None:
     """Open images and networks, make sure that all processes have the same, and train."""
-    processes = Processes()
-    begun_with = processes.from_chief(begun_with)
-    train_config = resolve_auto(job.config.train, begun_with)
-    config = job.config.model_copy(update={"train": train_config})
-    images = {split: open_images(config.data, split) for split in SPLITS}
-    processes.require_same("settings", [_shared_settings(config), job.run, job.seed])
-    processes.require_same("numbers of images", [len(images[split]) for split in SPLITS])
-    trainer = Trainer(config, job.run, job.seed, begun_with)
-    check_size(config, "test", len(images["test"]))
-    evaluator = measuring.open(config, trainer, images["test"])
+    images = {split: open_images(job.config.data, split) for split in SPLITS}
+    with strategy.scope():  # the variables made here have a copy on each replica
+        processes = Processes()
+        begun_with = processes.from_chief(begun_with)
+        train_config = resolve_auto(job.config.train, begun_with)
+        config = job.config.model_copy(update={"train": train_config})
+        processes.require_same("settings", [_shared_settings(config), job.run, job.seed])
+        processes.require_same("numbers of images", [len(images[split]) for split in SPLITS])
+        trainer = Trainer(config, job.run, job.seed, begun_with)
+        check_size(config, "test", len(images["test"]))
+        evaluator = measuring.open(config, trainer, images["test"])
     processes.require_same("test images or features", evaluator.protocol(epoch=1))
 
     def on_steps(epoch: int, step: int, row: dict[str, Any]) -> None:

@@ -24,9 +24,9 @@ def restore_newest(
     """Bring a checkpoint's objects to the newest state in a run's folder that can be read.
 
     Returns its step, None if there is none. A checkpoint that cannot be read is left out with a
-    warning. With `steps` only checkpoints of these steps count, the best one included. `is_whole`
-    says whether `checkpoint` must name everything that was saved; what it names must have been
-    saved in any case. Raises UserError if all are damaged, or gone while metrics are there.
+    warning. With `steps` only checkpoints of these steps count, the best one included. The file
+    must hold everything in `checkpoint`; with `is_whole`, `checkpoint` must contain everything in
+    the file. Raises UserError if all are damaged, or gone while metrics are there.
     """
     tried: set[tuple[int, Path]] = set()
     while untried := _saved(folder, steps) - tried:  # a run that is training replaces them

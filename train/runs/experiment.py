@@ -39,8 +39,8 @@ def read_runs(experiment_folder: Path) -> list[MeasuredRun]:
 def read_compared_runs(paths: Sequence[Path]) -> list[MeasuredRun]:
     """The runs of several folders: experiments, runs with all their seeds, or single seeds.
 
-    Names that occur twice get the experiment's name in front, labels behind. Raises UserError for a
-    folder without metrics, for one that is named twice, and for fewer than two runs.
+    The experiment's name goes before a name, and after a label, that occurs twice. Raises UserError
+    for a folder without metrics, for one that is named twice, and for fewer than two runs.
     """
     runs, seen = [], {}
     for path in paths:

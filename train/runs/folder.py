@@ -42,7 +42,7 @@ class RunRecord(NamedTuple):
 
 
 class RunFolder:
-    """results/<experiment>/<run>/seed_<n>: what is written there, and what was already.
+    """results/<experiment>/<run>/seed_<n>: its paths, and what reads and writes them.
 
     Folders of one path are equal.
     """
@@ -78,7 +78,7 @@ class RunFolder:
 
     @property
     def results_folder(self) -> Path:
-        """The folder of all experiments, or this one if it does not stand in an experiment."""
+        """The folder of all experiments, or this one if its path does not end in <run>/seed_<n>."""
         path = self.path.resolve()
         in_place = self.in_experiment(Path(), *self.read()[1:3]).path
         is_in_place = path.parts[-2:] == in_place.parts and len(path.parents) > 2
@@ -216,8 +216,8 @@ class RunFolder:
     ) -> None:
         """Write config.yaml: the run's config and, as `recorded`, what the run was begun with.
 
-        A run that goes on with what may change gets the new values, and a line about them under
-        `recorded.changes`. Raises UserError if another run was begun in this folder.
+        If a resumed run changes keys that may change, config.yaml gets the new values, and a line
+        under `recorded.changes`. Raises UserError if another run was begun in this folder.
         """
         self.check_config(config, run, seed)
         if not self.config_path.exists():

@@ -18,7 +18,7 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
 
 
 def append_row(path: Path, row: dict[str, Any]) -> None:
-    """Add a row, which is on disk when this returns, in place of an unfinished last line."""
+    """Delete an unfinished last line, append a row, and wait until it is on disk."""
     _, size = _read(path)
     with open(path, "ab") as file:
         file.truncate(size)

@@ -17,7 +17,7 @@ from train.runs.tensorboard import TensorBoard
 class RunWriter:
     """The writer for one run: the chief process alone writes.
 
-    In the other processes of a training its methods do nothing, and what it answers is False.
+    In the other processes of a training its methods write nothing and return None, False or "".
     """
 
     def __init__(self, folder: RunFolder, is_chief: bool) -> None:
@@ -73,7 +73,7 @@ class RunWriter:
             self.folder.append(row)
 
     def write_divergence(self, error: NotFiniteError) -> str:
-        """Write divergence.json; returns in words where it is, and what can be gone back to."""
+        """Write divergence.json; returns a sentence with its path and the last good checkpoint."""
         if not self.is_chief:
             return ""
         last_steps = [
