@@ -49,11 +49,18 @@ Overrides = Annotated[
 Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="where results go")]
 JobsAtOnce = Annotated[
     int | None,
-    typer.Option("--jobs", min=1, metavar="N", help="runs at once [one a GPU, or else one a core]"),
+    typer.Option(
+        "--jobs",
+        min=1,
+        metavar="N",
+        help="runs at once [one for each GPU; without GPUs, one for each core]",
+    ),
 ]
 RunIndex = Annotated[
     int | None,
-    typer.Option("--run-index", min=0, metavar="I", help="of --run-count: this one, from 0"),
+    typer.Option(
+        "--run-index", min=0, metavar="I", help="train share I of --run-count shares, from 0"
+    ),
 ]
 RunCount = Annotated[
     int | None,
@@ -85,8 +92,8 @@ def reproduce(
 ) -> None:
     """Train all runs of an experiment that are not complete yet, then draw the figures.
 
-    With --run-index and --run-count, one of several such commands, which share the runs between
-    them; `figures` draws when all are done.
+    With --run-index and --run-count it trains one share of the runs; other commands train the rest,
+    and `figures` draws when all are done.
     """
     config = load(config_file, overrides)
     jobs = select_jobs(list_jobs(config, out), run_index, run_count)
@@ -120,8 +127,7 @@ def train(
     """Train one run, from its last checkpoint if there is one."""
     job = make_job(load(config_file, overrides), run, seed, out)
     cluster = read_cluster(job.config.train.distribution)
-    if fresh and cluster.is_chief:
-        move_aside(job)
+    check_folders([job], cluster, fresh)
     measuring = Measuring(out)
     prepared = prepare_to_train([job], cluster, measuring)
     with Display([job], prepared.steps_per_epoch, summarise) as display:

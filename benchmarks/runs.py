@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from config import PAPER_RUNS, Config
+from config import Config, find_run
 from config.sections import RunConfig
 
 
@@ -17,7 +17,7 @@ def vary_run(config: Config, run: str, variants: Mapping[str, Mapping[str, Any]]
 
     `variants` is {label: {key: value}}. A run's name is its label, with underscores for spaces.
     """
-    original = (PAPER_RUNS | config.experiment.runs)[run]
+    original = find_run(config, run)
     runs = {
         label.replace(" ", "_"): RunConfig(label=label, set=original.set | changes)
         for label, changes in variants.items()

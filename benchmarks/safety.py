@@ -1,4 +1,4 @@
-"""What it costs that a run is deterministic, watched for NaN and saved.
+"""The cost of determinism, of the watch for NaN and of checkpoints.
 
     python -m benchmarks.safety [CONFIG] [--set KEY=VALUE]... [--steps 200]
 
@@ -53,7 +53,7 @@ def main() -> None:
     saving = statistics.median(cost.checkpoint for cost in measured["deterministic"])
     print(
         f"a step: {1000 * deterministic:.1f} ms deterministic, "
-        f"{deterministic / free:.2f} of one that is not"
+        f"{deterministic / free:.2f} of a non-deterministic one"
     )
     print(f"looking for what is not finite: {watching:.1%} of a step")
     print(f"a checkpoint: {saving:.2f} s")

@@ -1,18 +1,18 @@
 """The config of an experiment: a YAML file, checked strictly. See `load`, and `configs/`."""
 
-from config.errors import UserError, in_one_line, reason
-from config.loading import load, validate
-from config.runs import resolve_run, resolve_runs
+from config.errors import UserError, first_line, in_one_line, reason
+from config.loading import load
+from config.runs import find_run, resolve_run
 from config.sections import PAPER_RUNS, Config
 
 __all__ = [
     "PAPER_RUNS",
     "Config",
     "UserError",
+    "find_run",
+    "first_line",
     "in_one_line",
     "load",
     "reason",
     "resolve_run",
-    "resolve_runs",
-    "validate",
 ]

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from config.errors import UserError
 from config.messages import explain
-from config.sections import PAPER_RUNS, Config
+from config.sections import PAPER_RUNS, Config, RunConfig
 
 
 def resolve_run(config: Config, name: str) -> Config:
@@ -17,10 +17,7 @@ def resolve_run(config: Config, name: str) -> Config:
     stays as it is. Raises UserError for an unknown run, and for a key or value that no config
     accepts.
     """
-    run = config.experiment.runs.get(name, PAPER_RUNS.get(name))
-    if run is None:
-        known = ", ".join(dict.fromkeys([*config.experiment.runs, *PAPER_RUNS]))
-        raise UserError(f"unknown run: use one of {known}. Received: {name}")
+    run = find_run(config, name)
     where = f"experiment.runs.{name}.set"
     values = config.model_dump()
     for key, value in run.set.items():
@@ -34,6 +31,14 @@ def resolve_run(config: Config, name: str) -> Config:
         return Config.model_validate(values)
     except ValidationError as error:
         raise UserError(f"{where}: {explain(error, Config)}") from error
+
+
+def find_run(config: Config, name: str) -> RunConfig:
+    """A run of the experiment or the paper's, by its name. Raises UserError for an unknown one."""
+    known = PAPER_RUNS | config.experiment.runs
+    if name not in known:
+        raise UserError(f"unknown run: use one of {', '.join(known)}. Received: {name}")
+    return known[name]
 
 
 def resolve_runs(config: Config) -> dict[str, Config]:

@@ -119,9 +119,10 @@ def _write_file(
     shape: _Shape,
     on_progress: Callable[[int, int], None] | None,
 ) -> None:
-    """Write the cache file, from the first image on that an interrupted writing did not reach.
+    """Write the cache file.
 
-    One process writes at a time; the others wait, and then find the file complete.
+    It starts at the first image that an interrupted process had not written. One process writes at
+    a time; the others wait, and then find the file complete.
     """
     unfinished = path.with_suffix(".unfinished")
     with open(unfinished, "ab") as file:

@@ -52,6 +52,8 @@ def to_decodable(content: bytes) -> tuple[bytes, tuple[int, int]]:
         raise BadImageError("not a JPEG, PNG, WebP or BMP image") from error
     except Image.DecompressionBombError as error:
         raise BadImageError(f"decompression bomb: {error}") from error
+    except MemoryError:  # says nothing about the image
+        raise
     except Exception as error:  # Pillow raises a different class for each kind of damage
         raise BadImageError(f"truncated or damaged: {error}") from error
 
@@ -78,6 +80,16 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 def decode(decodable: bytes | tf.Tensor) -> tf.Tensor:
     """The pixels of what `to_decodable` returned: uint8 (height, width, 3). Works in a graph."""
     return tf.io.decode_image(decodable, channels=3, expand_animations=False)
+
+
+def decode_or_refuse(decodable: bytes) -> tf.Tensor:
+    """`decode` outside a graph. Raises BadImageError for a damaged image."""
+    try:
+        return decode(decodable)
+    except tf.errors.ResourceExhaustedError:  # says nothing about the image
+        raise
+    except tf.errors.OpError as error:  # TensorFlow's message does not help the user
+        raise BadImageError("truncated or damaged") from error
 
 
 def resize(

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import tensorflow as tf
 
 from config import UserError, reason
-from data.images import BadImageError, decode, to_decodable
+from data.images import BadImageError, decode_or_refuse, to_decodable
 from data.sources.base import Source, full_name, printable
 from data.storage import write_whole
 
@@ -98,15 +97,11 @@ def _examine(source: Source, index: int, inventory: Inventory) -> None:
         digest = hashlib.blake2b(content, digest_size=_DIGEST_SIZE).digest()
         inventory.digests[index] = np.frombuffer(digest, np.uint8)
         decodable, size = to_decodable(content)
-        decode(decodable)
+        decode_or_refuse(decodable)
         inventory.sizes[index] = size
         inventory.plain[index] = decodable is content
     except BadImageError as error:
         inventory.problems[index] = printable(str(error))
-    except tf.errors.ResourceExhaustedError:  # says nothing about the image
-        raise
-    except tf.errors.OpError:
-        inventory.problems[index] = "truncated or damaged"
 
 
 def _inventory_path(source: Source, folder: str) -> Path:

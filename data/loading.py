@@ -18,20 +18,17 @@ SPLITS = ("train", "test")
 LEAST_SAMPLES = 4  # a sample and its 3 nearest neighbours
 
 
-def open_images(
-    data_config: DataConfig, split: str, on_progress: Callable[[int, int], None] | None = None
-) -> Images:
+def open_images(data_config: DataConfig, split: str) -> Images:
     """Open the "train" or "test" split of the images that the config names, see `data.splits`.
 
     The first call for a source reads and decodes every image once to find the bad ones, and fills
-    the cache; meanwhile it calls `on_progress(done, total)`. Raises UserError if there is nothing
-    to read, if there are fewer images than the config asks for, or if an image cannot be decoded
-    and `on_bad_image` is not skip.
+    the cache. Raises UserError if there is nothing to read, if there are fewer images than the
+    config asks for, or if an image cannot be decoded and `on_bad_image` is not skip.
     """
-    images = _open_uncached(data_config, split, on_progress)
+    images = _open_uncached(data_config, split)
     if data_config.source == "digits":
         return images
-    return cached(images, data_config, on_progress)
+    return cached(images, data_config)
 
 
 def prepare(
@@ -39,8 +36,8 @@ def prepare(
 ) -> tuple[dict[str, int], int]:
     """Check all images before training starts, and fill the disk cache.
 
-    Returns ({"train": number of images, "test": number}, number of bad images left out). Raises
-    UserError as `open_images` and `check_size` do.
+    Calls `on_progress(done, total)` on the way. Returns ({"train": number of images, "test":
+    number}, number of bad images left out). Raises UserError as `open_images` and `check_size` do.
     """
     sizes, left_out = {}, 0
     for split in SPLITS:
@@ -57,7 +54,7 @@ def prepare(
 
 
 def _open_uncached(
-    data_config: DataConfig, split: str, on_progress: Callable[[int, int], None] | None
+    data_config: DataConfig, split: str, on_progress: Callable[[int, int], None] | None = None
 ) -> DigitImages | EncodedImages:
     if split not in SPLITS:
         raise ValueError(f"split must be one of {SPLITS}. Received: {split!r}")

@@ -43,7 +43,7 @@ def _check_digits(config: Config) -> dict[str, Any]:
 
     failures: list[str] = []
     sizes = _call_noting_failure(failures, count_images) or {}
-    return _summarize(config, len(DigitImages(config.data.resolution)), sizes, failures)
+    return _summarise(config, len(DigitImages(config.data.resolution)), sizes, failures)
 
 
 def _check_files(
@@ -57,7 +57,7 @@ def _check_files(
     for indices in splits.values():
         _call_noting_failure(failures, require_good, source, inventory, indices)
     sizes = {split: len(indices) for split, indices in splits.items()}
-    findings = _summarize(config, len(names), sizes, failures)
+    findings = _summarise(config, len(names), sizes, failures)
     good = np.flatnonzero(inventory.good)
     pixels = inventory.sizes[good]  # (n, 2)
     shorter_sides = pixels.min(axis=1)
@@ -74,7 +74,7 @@ def _check_files(
     }
 
 
-def _summarize(
+def _summarise(
     config: Config, count: int, sizes: dict[str, int], failures: list[str]
 ) -> dict[str, Any]:
     """The findings that any source has; adds to `failures` what the sizes of the splits forbid."""

@@ -3,14 +3,21 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn, Protocol
+from typing import Protocol
 
 import numpy as np
 import tensorflow as tf
 
 from config import UserError, reason
 from config.sections import DataConfig
-from data.images import BadImageError, decode, resize, to_decodable, to_network_range
+from data.images import (
+    BadImageError,
+    decode,
+    decode_or_refuse,
+    resize,
+    to_decodable,
+    to_network_range,
+)
 from data.inventory import Inventory
 from data.sources.base import Source, full_name
 
@@ -74,14 +81,10 @@ class EncodedImages:
     def check(self, indices: Sequence[int] | np.ndarray) -> None:
         for index in indices:
             try:
-                decode(to_decodable(self._content(index))[0])
+                decode_or_refuse(to_decodable(self._content(index))[0])
             except BadImageError as error:
-                self._refuse(index, error)
-            except tf.errors.OpError:
-                self._refuse(index, "truncated or damaged")
-
-    def _refuse(self, index: int, problem: str | BadImageError) -> NoReturn:
-        raise UserError(f"{full_name(self.source, self.indices[index])}: {problem}")
+                name = full_name(self.source, self.indices[index])
+                raise UserError(f"{name}: {error}") from error
 
     def _content(self, index: int) -> bytes:
         return self.source.read(self.indices[index])

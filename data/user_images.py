@@ -6,11 +6,10 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-import tensorflow as tf
 
 from config import UserError
 from config.sections import DataConfig
-from data.images import BadImageError, decode, resize, to_decodable, to_network_range
+from data.images import BadImageError, decode_or_refuse, resize, to_decodable, to_network_range
 from data.sources.base import full_name, printable, read_file
 from data.sources.folder import FolderSource
 
@@ -49,10 +48,7 @@ def read_image(content: bytes, data_config: DataConfig) -> np.ndarray:
     Raises BadImageError.
     """
     decodable, _ = to_decodable(content)
-    try:
-        pixels = decode(decodable)
-    except tf.errors.InvalidArgumentError as error:  # TensorFlow's message does not help the user
-        raise BadImageError("truncated or damaged") from error
+    pixels = decode_or_refuse(decodable)
     resized = resize(pixels, data_config.resolution, data_config.crop, data_config.antialias)
     return to_network_range(resized.numpy())
 

@@ -10,10 +10,8 @@ from data.storage import write_whole
 from evaluate.plan import make_plan
 from evaluate.plan_lines import plan_lines
 from evaluate.remeasure import remeasure
-from evaluate.report.comparison import write_comparison
-from evaluate.report.figures import draw_figures
-from evaluate.report.page import write_report
-from evaluate.report.results import print_comparison, print_results, write_results
+from evaluate.report.outputs import write_comparison, write_outputs
+from evaluate.report.results import print_comparison, print_results
 from train.experiment.display import progress_bar
 from train.runs.experiment import read_compared_runs, read_runs
 
@@ -46,13 +44,9 @@ def evaluate(run: Path) -> None:
 def figures(experiment: Path) -> None:
     """Print the final metrics of an experiment; write its figures, tables and page."""
     runs = read_runs(experiment)
-    folder = experiment / "figures"
-    drawn = draw_figures(runs, folder)
-    write_results(runs, folder)
+    lines = write_outputs(runs, experiment)
     print_results(runs)
-    for line in drawn.lines():
-        print(line)
-    print(f"all on one page: {write_report(runs, experiment)}")
+    print(*lines, sep="\n")
 
 
 def compare(folders: list[Path], out: Path) -> None:
@@ -60,5 +54,4 @@ def compare(folders: list[Path], out: Path) -> None:
     runs = read_compared_runs(folders)
     lines = write_comparison(runs, out)
     print_results(runs)
-    for line in lines:
-        print(line)
+    print(*lines, sep="\n")

@@ -24,8 +24,8 @@ from train.losses import encoder_loss
 from train.model import Model
 from train.runtime.distribution import Processes
 
-# Training draws its latents from seeds below 2**31, evaluation from those above: changing how often
-# one evaluates does not change the training.
+# Evaluation draws its latents from seeds of 2**31 and above, training from lower ones. So
+# `evaluate.every` does not change what is trained.
 _EVALUATION_SEED = 2**31
 _NOISE_SEED = 2**32 - 1
 
@@ -124,11 +124,11 @@ class Evaluator:
         return row, per_image
 
     def scale(self) -> np.ndarray:
-        """s (d_z,) of this moment."""
+        """The current s (d_z,)."""
         return self.model.scale().numpy()
 
     def sheets(self) -> dict[str, np.ndarray]:
-        """The image sheets of this moment: uint8 images (height, width, 3) by name."""
+        """The current image sheets: uint8 images (height, width, 3) by name."""
         return draw_sheets(
             self.inverter,
             self.model.scale(),
@@ -178,6 +178,6 @@ class Evaluator:
             "real_psnr": psnr(real, real_again),
             "real_ssim": ssim(real, real_again),
             "fresh_encoder_loss": encoder_loss(latents, recovered, scale),
-            "is_finite": tf.cast(are_finite, tf.float32),  # to be summed as the rest is
+            "is_finite": tf.cast(are_finite, tf.float32),  # float32, so that replicas can sum it
         }
         return values | ({"fake_features": self.features.extract(fake)} if self.features else {})

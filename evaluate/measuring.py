@@ -11,7 +11,8 @@ if TYPE_CHECKING:  # TensorFlow takes seconds to import: main.py passes a `Measu
     from data.stored import Images
     from evaluate.evaluator import Evaluator
     from evaluate.features.networks import FeatureNetwork
-    from train.step import Trainer
+    from train.model import Model
+    from train.runtime.distribution import Processes
 
 
 class Measuring(NamedTuple):
@@ -27,14 +28,14 @@ class Measuring(NamedTuple):
         """Raise UserError if the config's feature network cannot be had."""
         self.load_features(config)
 
-    def open(self, config: Config, trainer: Trainer, test_images: Images) -> Evaluator:
-        """The evaluator of a trainer. Raises UserError as `check` does."""
+    def open(
+        self, config: Config, model: Model, processes: Processes, test_images: Images
+    ) -> Evaluator:
+        """The evaluator of a run's networks. Raises UserError as `check` does."""
         from evaluate.evaluator import Evaluator
 
         features = self.load_features(config)
-        return Evaluator(
-            config, trainer, trainer.processes, test_images, features, self.features_folder
-        )
+        return Evaluator(config, model, processes, test_images, features, self.features_folder)
 
     def load_features(self, config: Config) -> FeatureNetwork | None:
         """The feature network of a config; None for "none"."""

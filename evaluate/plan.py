@@ -68,7 +68,7 @@ class StepCost(NamedTuple):
 
 
 class RunCost(NamedTuple):
-    """What each of several runs takes that cost the same, for each of their seeds."""
+    """Cost of one run with one seed; `runs` names all runs with this cost."""
 
     runs: list[str]
     precision: str
@@ -128,7 +128,7 @@ def make_plan(
     with out_of_memory_reported():
         costs = [_run_cost(configs[k], groups[k], out, missing, on_progress) for k in groups]
     if any(job.config.train.distribution not in ("auto", "none") for job in jobs):
-        missing.append("the other devices of train.distribution; times are those of one")
+        missing.append("the other devices of train.distribution; times are for one device")
     seeds = len(config.experiment.seeds)
     unique = list(dict.fromkeys(missing))
     return Plan(config.experiment.name, seeds, jobs_at_once, device_name(threads), costs, unique)
@@ -143,7 +143,7 @@ def _run_cost(
 ) -> RunCost:
     config = config.model_copy(update={"train": resolve_auto(config.train)})
     data = _read_data(config, missing, on_progress)
-    trainer = Trainer(config, runs[0])
+    trainer = Trainer(config, None)
     step = _time_steps(trainer)
     evaluations = -(-config.train.epochs // config.evaluate.every)
     weights = sum(step.parameters.values()) * _FLOAT_BYTES
@@ -175,7 +175,7 @@ def _read_data(
     if is_absent and None not in sizes.values():
         for split, size in sizes.items():
             check_size(config, split, size)
-        missing.append(f"{path}; the numbers of images are those of the config")
+        missing.append(f"{path}; the config gives the numbers of images")
     else:
         sizes, _ = prepare(config, on_progress)
         rate = _reading_rate(config)

@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from data.loading import check_size, open_images
-from evaluate.evaluator import Evaluator
 from evaluate.measuring import Measuring
 from evaluate.trained_run import TrainedRun
 from train.runs.folder import RunFolder
@@ -29,7 +28,8 @@ def remeasure(path: Path) -> Remeasured:
     if the folder holds no run, or none with a checkpoint and the row of its epoch.
     """
     folder = RunFolder(path)
-    config, _, _, recorded = folder.read()
+    record = folder.read()
+    config, recorded = record.config, record.recorded
     rows = {row["step"]: row for row in folder.evaluated_rows()}
     if "imported" in recorded:
         rows.setdefault(0, {"epoch": 0})
@@ -38,10 +38,7 @@ def remeasure(path: Path) -> Remeasured:
     test_images = open_images(config.data, "test")
     check_size(config, "test", len(test_images))
     measuring = Measuring(folder.results_folder)
-    features = measuring.load_features(config)
-    evaluator = Evaluator(
-        config, trained.model, Processes(), test_images, features, measuring.features_folder
-    )
+    evaluator = measuring.open(config, trained.model, Processes(), test_images)
     row = rows[trained.step]
     measured, per_image = evaluator.measure(row["epoch"])
     return Remeasured(row, measured | {"protocol": evaluator.protocol(row["epoch"])}, per_image)

@@ -28,7 +28,8 @@ class TrainedRun:
         self, path: str | Path, precision: str = "float32", steps: Collection[int] | None = None
     ) -> None:
         self.folder = RunFolder(path)
-        self.config, self.name, self.seed, self.recorded = self.folder.read()
+        self.record = self.folder.read()
+        self.config, self.name, self.seed = self.record.config, self.record.run, self.record.seed
         self.model = Model(self.config, precision)
         self.networks = self.model.networks
         epoch = tf.Variable(0, dtype=tf.int64, trainable=False)

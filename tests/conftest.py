@@ -102,7 +102,7 @@ def config_file(tmp_path, tiny):
 def command(monkeypatch, capfd):
     """A function: run a command in this process; returns (exit code, output, error output).
 
-    Preparations are made in this process too, which saves one that imports TensorFlow anew.
+    Preparations are made in this process too: another would have to import TensorFlow again.
     """
     monkeypatch.setattr(main, "prepare_apart", prepare)
 
@@ -133,7 +133,7 @@ def browser():
         browser.close()
 
 
-def wrong(code, errors, message):
+def assert_user_error(code, errors, message):
     """Assert that a command ended as one does after a mistake of the user."""
     assert code == 2
     assert errors.count("\n") == 1, errors
@@ -142,7 +142,7 @@ def wrong(code, errors, message):
 
 @contextlib.contextmanager
 def full_disk(size):
-    """Within, no file can grow beyond so many bytes."""
+    """Within, no file can grow beyond `size` bytes."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
     try:
@@ -239,17 +239,23 @@ def photos():
     return make
 
 
-def write_measured_run(experiment, name, seed=0, offset=0.0, epochs=3):
-    """The folder of a made-up run: each metric is 10 times the epoch, plus an offset."""
+def write_measured_run(
+    experiment, name, seed=0, offset=0.0, epochs=3, changes=None, protocol=PROTOCOL
+):
+    """The folder of a made-up run: each metric is 10 times the epoch, plus an offset.
+
+    `changes` to the config are {"section.key": value}; `protocol` stands in all rows.
+    """
     from evaluate.metrics.table import METRICS
 
     folder = experiment / name / f"seed_{seed}"
     folder.mkdir(parents=True)
-    settings = merge(TINY, {"latent.dim": 10}) | {"recorded": {"run": name, "seed": seed}}
-    (folder / "config.yaml").write_text(yaml.safe_dump(settings))
+    values = merge(TINY, {"latent.dim": 10} | (changes or {}))
+    values |= {"recorded": {"run": name, "seed": seed}}
+    (folder / "config.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
     rows = [
         {name: 10.0 * epoch + offset for name, metric in METRICS.items() if metric.title}
-        | {"epoch": epoch, "protocol": PROTOCOL}
+        | {"epoch": epoch, "protocol": protocol}
         for epoch in range(1, epochs + 1)
     ]
     (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))

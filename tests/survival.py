@@ -94,7 +94,7 @@ def final_state(folder):
     return arrays, rows
 
 
-def same(left, right):
+def states_are_equal(left, right):
     """Whether two final states are equal to the last bit."""
     (arrays, rows), (other_arrays, other_rows) = left, right
     return (
@@ -129,6 +129,6 @@ def survive(config, folder, kills, seed, expected):
         done = RunFolder(folder).epochs_done()
         yield moment, done
         if done >= _EPOCHS - 1:
-            yield "end", same(train_to_the_end(config, folder), expected)
+            yield "end", states_are_equal(train_to_the_end(config, folder), expected)
             shutil.rmtree(folder)
-    yield "end", same(train_to_the_end(config, folder), expected)
+    yield "end", states_are_equal(train_to_the_end(config, folder), expected)

@@ -4,13 +4,12 @@ import csv
 import json
 
 import pytest
-import yaml
 
 from config import UserError
 from evaluate.report.charts import comparison_charts
 from evaluate.report.figures import draw_figures
 from evaluate.report.results import final_rows, header, protocol_lines
-from tests.conftest import PROTOCOL, TINY, merge, write_measured_run, write_sheets, wrong
+from tests.conftest import PROTOCOL, assert_user_error, write_measured_run, write_sheets
 from tests.test_report import Page
 from train.runs.experiment import read_compared_runs, read_runs
 
@@ -22,18 +21,11 @@ OWN = {
 }  # fmt: skip
 
 
-def write_own_run(experiment, name, runs=OWN, **changes):
-    """A made-up run of one's own; `changes` may hold an offset and a protocol of all rows."""
-    protocol = changes.pop("protocol", PROTOCOL)
-    folder = write_measured_run(experiment, name, **changes)
-    overrides = (runs[name] or {}).get("set", {})
-    values = merge(TINY, {"latent.dim": 10, "experiment.runs": runs} | overrides)
-    values |= {"experiment": {"name": experiment.name, "runs": runs}}
-    values |= {"recorded": {"run": name, "seed": changes.get("seed", 0)}}
-    (folder / "config.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
-    rows = [json.loads(line) | {"protocol": protocol} for line in (folder / "metrics.jsonl").open()]
-    (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return folder
+def write_own_run(experiment, name, runs=OWN, **options):
+    """A made-up run of one's own; `options` are those of `write_measured_run`."""
+    changes = {"experiment.name": experiment.name, "experiment.runs": runs}
+    changes |= (runs[name] or {}).get("set", {})
+    return write_measured_run(experiment, name, changes=changes, **options)
 
 
 @pytest.fixture(scope="module")
@@ -197,9 +189,9 @@ def test_what_cannot_be_compared(two, command, tmp_path):
         ((), "compare takes two runs or more. Received: 0"),
     ):
         code, _, errors = command("compare", *folders, "--out", tmp_path / "compared")
-        wrong(code, errors, message)
+        assert_user_error(code, errors, message)
         assert not (tmp_path / "compared").exists()
     code, _, errors = command("compare", first, second, "--out", tmp_path / "empty")
-    wrong(code, errors, "empty is there already; choose another --out")
+    assert_user_error(code, errors, "empty is there already; choose another --out")
     with pytest.raises(UserError, match="named twice"):
         read_compared_runs([first, first / ".." / "first"])

@@ -1,12 +1,9 @@
-"""Moving latents, against values by hand; and folders that appear whole or not at all."""
-
-import errno
+"""Moving latents, against values by hand."""
 
 import numpy as np
 import pytest
 
 from config import UserError
-from data.storage import NewFolder
 from evaluate.inversion.editing import find_direction, frames_along, frames_between, parse_elements
 
 
@@ -54,58 +51,3 @@ def test_equal_examples_have_no_direction():
     latents = np.ones((12, 3), np.float32)
     with pytest.raises(UserError, match="the two kinds of images have the same latents"):
         find_direction(latents, latents, np.ones(3, np.float32))
-
-
-def test_a_folder_is_there_as_a_whole_or_not_at_all(tmp_path):
-    def fail():
-        with NewFolder(tmp_path / "made") as folder:
-            (folder / "half.txt").write_text("half")
-            raise RuntimeError
-
-    with pytest.raises(RuntimeError):
-        fail()
-    assert list(tmp_path.iterdir()) == []
-    with NewFolder(tmp_path / "made") as folder:
-        (folder / "whole.txt").write_text("whole")
-        assert not (tmp_path / "made").exists()
-    assert (tmp_path / "made" / "whole.txt").read_text() == "whole"
-    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
-    for name in ("made", "link"):
-        with pytest.raises(UserError, match="is there already"), NewFolder(tmp_path / name):
-            pass
-
-
-def test_two_at_once_get_folders_of_their_own(tmp_path):
-    first, second = (NewFolder(tmp_path / "made", is_numbered=True) for _ in range(2))
-    with first as folder, second as other:
-        (folder / "outer.txt").touch()
-        (other / "inner.txt").touch()
-    assert (second.path, first.path) == (tmp_path / "made", tmp_path / "made_2")
-    assert (tmp_path / "made_2" / "outer.txt").exists()
-    named = [NewFolder(tmp_path / "named") for _ in range(2)]
-
-    def fill():
-        with named[0] as folder, named[1] as other:
-            (folder / "outer.txt").touch()
-            (other / "inner.txt").touch()
-
-    with pytest.raises(UserError, match="named is there already"):
-        fill()
-    assert [path.name for path in (tmp_path / "named").iterdir()] == ["inner.txt"]
-
-
-def test_what_cannot_be_written_is_told(tmp_path):
-    (tmp_path / "file").touch()
-    with (
-        pytest.raises(UserError, match="file/made: cannot be written: "),
-        NewFolder(tmp_path / "file" / "made"),
-    ):
-        pass
-
-    def fill_the_disk():
-        with NewFolder(tmp_path / "made"):
-            raise OSError(errno.ENOSPC, "No space left on device")
-
-    with pytest.raises(UserError, match="made: cannot be written: no space left on device"):
-        fill_the_disk()
-    assert [path.name for path in tmp_path.iterdir()] == ["file"]

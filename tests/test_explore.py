@@ -63,7 +63,7 @@ def test_recovers_what_reconstruct_recovers(explorer, photo):
     np.testing.assert_array_equal(latent, explorer.trained.encode(images)[0])
 
 
-def test_bad_image_is_told_in_one_line(explorer, photo):
+def test_bad_image_is_reported_in_one_line(explorer, photo):
     for content, problem in (
         (b"", "empty file"),
         (b"nothing", "not a JPEG, PNG, WebP or BMP image"),
@@ -118,7 +118,7 @@ def test_save_never_writes_over_anything(explorer):
     np.testing.assert_array_equal(np.asarray(Image.open(first / "picture.png")), expected)
 
 
-def test_port_in_use_is_told_and_passed_over():
+def test_port_in_use_is_reported_and_passed_over():
     with explore_server.listen() as taken:
         host, port = taken.getsockname()
         assert host == "127.0.0.1"

@@ -46,7 +46,7 @@ FLOPS_OF_R1 = 3 * (FROM_RGB_FLOPS + OTHER_FLOPS + DENSE) + 2 * ADVERSARIAL
 
 
 def reverse(convolution):
-    """The convolution from outputs to inputs, as which `models.layers.convolve` has its gradient.
+    """The convolution from outputs to inputs: the gradient of `models.operations.convolve`.
 
     With stride 2 the gradient is TensorFlow's own, which keeps the shape of the kernel.
     """

@@ -9,7 +9,15 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from data.images import BadImageError, decode, resize, to_decodable, to_network_range, to_uint8
+from data.images import (
+    BadImageError,
+    decode,
+    decode_or_refuse,
+    resize,
+    to_decodable,
+    to_network_range,
+    to_uint8,
+)
 
 RANDOM = np.random.default_rng(0).integers(0, 256, (21, 30, 4), dtype=np.uint8)
 RGB = RANDOM[..., :3]
@@ -164,8 +172,23 @@ def test_bad_images_are_refused_with_the_reason(content, reason):
 
 @pytest.mark.parametrize("file_format", ["JPEG", "PNG"])
 def test_tensorflow_finds_out_when_an_image_it_decodes_is_truncated(file_format):
-    with pytest.raises(tf.errors.InvalidArgumentError):
-        decode(to_decodable(encode(RGB, file_format)[:-100])[0])
+    with pytest.raises(BadImageError, match=r"^truncated or damaged$"):
+        decode_or_refuse(to_decodable(encode(RGB, file_format)[:-100])[0])
+
+
+def test_an_image_is_not_called_damaged_when_memory_runs_out(monkeypatch):
+    def exhaust(*_, **__):
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM")
+
+    def run_out(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr(tf.io, "decode_image", exhaust)
+    with pytest.raises(tf.errors.ResourceExhaustedError):
+        decode_or_refuse(encode(RGB, "PNG"))
+    monkeypatch.setattr(Image, "open", run_out)
+    with pytest.raises(MemoryError):
+        to_decodable(encode(RGB, "PNG"))
 
 
 def test_whole_images_are_resized_bilinearly_without_antialiasing():

@@ -6,7 +6,7 @@ import pytest
 
 from config import Config
 from tests.conftest import SMALLEST, TINY, merge, run_in
-from tests.survival import final_state, same
+from tests.survival import final_state, states_are_equal
 from train import clock
 from train.clock import Clock
 from train.runs.progress import EpochMeans, Progress
@@ -27,7 +27,7 @@ def test_steps_in_calls_of_ten_end_as_one_by_one(tmp_path, monkeypatch):
         monkeypatch.undo()
     assert calls == [1] * 35 + [1] * 10 + [10, 10] + [1] * 5
     one_by_one, together = folders
-    assert same(final_state(one_by_one.path), final_state(together.path))
+    assert states_are_equal(final_state(one_by_one.path), final_state(together.path))
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ import main
 from config import load, resolve_run
 from evaluate.measuring import Measuring
 from models.latent import differential_entropy
-from tests.conftest import SMALLEST, eagerly, make_job, read_events, wrong
+from tests.conftest import SMALLEST, assert_user_error, eagerly, make_job, read_events
 from train.experiment.preparation import JobError, prepare, prepare_apart
 from train.runs.folder import RunFolder
 from train.runtime import processes
@@ -29,10 +29,6 @@ ROOT = Path(__file__).parent.parent
 @pytest.fixture
 def config_file(config_file):
     return lambda **changes: config_file(**SMALLEST | changes)
-
-
-def rows(folder):
-    return [json.loads(line) for line in (folder / "metrics.jsonl").open()]
 
 
 def same_in_tensorboard(folder):
@@ -68,7 +64,7 @@ def test_reproduce_trains_all_runs_once_and_draws_the_figures(
     experiment = tmp_path / "tiny"
     for name in ("normal_dls_dg", "uniform_mse_d"):
         folder = experiment / name / "seed_0"
-        first, second = rows(folder)
+        first, second = RunFolder(folder).rows()
         assert (first["epoch"], first["step"], first["images_seen"]) == (1, 4, 16)
         assert (second["epoch"], second["step"], second["images_seen"]) == (2, 8, 32)
         assert second["learning_rate"] == pytest.approx(0.003 * 0.98)
@@ -92,16 +88,16 @@ def test_reproduce_trains_all_runs_once_and_draws_the_figures(
 def test_train_goes_on_and_fresh_starts_over(config_file, command, tmp_path):
     def train(*arguments):
         with eagerly():
-            settled = (config_file(), "--run", "normal_mse_d", "--out", tmp_path)
-            return command("train", *settled, *arguments)
+            common = (config_file(), "--run", "normal_mse_d", "--out", tmp_path)
+            return command("train", *common, *arguments)
 
     one_epoch = ("--set", "train.epochs=1")
     folder = tmp_path / "tiny" / "normal_mse_d" / "seed_0"
     assert train(*one_epoch)[0] == 0
-    (first,) = rows(folder)
+    (first,) = RunFolder(folder).rows()
     assert train()[0] == 0
-    assert [row["epoch"] for row in rows(folder)] == [1, 2]
-    assert rows(folder)[0] == first
+    assert [row["epoch"] for row in RunFolder(folder).rows()] == [1, 2]
+    assert RunFolder(folder).rows()[0] == first
     before = (folder / "metrics.jsonl").read_bytes()
 
     code, output, _ = train(*one_epoch, "--fresh", "--set", "latent.dim=7")
@@ -109,7 +105,7 @@ def test_train_goes_on_and_fresh_starts_over(config_file, command, tmp_path):
     assert code == 0
     assert f"moved {folder} to {aside}" in output
     assert (aside / "metrics.jsonl").read_bytes() == before
-    (row,) = rows(folder)
+    (row,) = RunFolder(folder).rows()
     assert row["latent_entropy"] > first["latent_entropy"]  # of 7 elements, not of 6
 
 
@@ -123,14 +119,14 @@ def test_evaluate_measures_what_was_recorded(config_file, command, tmp_path):
     code, output, _ = command("evaluate", folder)
     assert code == 0
     assert "epoch 1: as recorded" in output
-    row = rows(folder)[0]
+    row = RunFolder(folder).rows()[0]
     (folder / "metrics.jsonl").write_text(json.dumps(row | {"fid": row["fid"] + 1.0}) + "\n")
     assert "epoch 1: differ from the record: fid" in command("evaluate", folder)[1]
     (folder / "metrics.jsonl").unlink()
     code, _, errors = command("evaluate", folder)
-    wrong(code, errors, "no checkpoint of an epoch with metrics")
+    assert_user_error(code, errors, "no checkpoint of an epoch with metrics")
     code, _, errors = command("evaluate", tmp_path)
-    wrong(code, errors, "no run here")
+    assert_user_error(code, errors, "no run here")
 
 
 def test_a_finished_experiment_with_other_settings_is_refused(config_file, command, tmp_path):
@@ -140,7 +136,7 @@ def test_a_finished_experiment_with_other_settings_is_refused(config_file, comma
     folder.write_config(config, "normal_dls_dg", 0, "cpu")
     arguments = ("reproduce", config_file(), "--out", tmp_path, "--set", "latent.dim=7")
     code, _, errors = command(*arguments)
-    wrong(code, errors, "holds a run with other settings (latent.dim: 6, now 7)")
+    assert_user_error(code, errors, "holds a run with other settings (latent.dim: 6, now 7)")
 
 
 def test_one_failing_run_does_not_stop_the_others(config_file, command, tmp_path, monkeypatch):
@@ -158,13 +154,13 @@ def test_one_failing_run_does_not_stop_the_others(config_file, command, tmp_path
 
     monkeypatch.setattr(main, "prepare_apart", prepare_then_break)
     code, output, errors = command(*arguments)
-    wrong(code, errors, "normal_dls_dg seed 0: ")
+    assert_user_error(code, errors, "normal_dls_dg seed 0: ")
     assert "latent.dim: 9, now 6" in errors
     assert "uniform_mse_d done" in output
     assert (tmp_path / "tiny" / "figures" / "figure_04.png").exists()
 
 
-def test_a_preparation_that_is_killed_is_told(make_config, tmp_path, monkeypatch):
+def test_a_preparation_that_is_killed_is_reported(make_config, tmp_path, monkeypatch):
     original = processes.start
 
     def start_and_kill(*arguments):
@@ -192,7 +188,7 @@ def test_epochs_between_evaluations_have_rows_without_metrics(config_file, comma
     path = config_file(**{"evaluate.every": 2, "train.epochs": 3})
     assert command("train", path, "--run", "normal_mse_d", "--out", tmp_path)[0] == 0
     folder = tmp_path / "tiny" / "normal_mse_d" / "seed_0"
-    assert ["fake_psnr" in row for row in rows(folder)] == [False, True, True]
+    assert ["fake_psnr" in row for row in RunFolder(folder).rows()] == [False, True, True]
     assert {file.name for file in (folder / "images").iterdir()} == {"epoch_0002", "epoch_0003"}
 
 
@@ -213,14 +209,14 @@ def test_a_wrong_config(config_file, command, tmp_path, name, overrides, message
     run = ["--run", "normal_dls_d"] if name == "train" else []
     sets = [part for override in overrides for part in ("--set", override)]
     code, _, errors = command(name, config_file(), *run, *sets, "--out", tmp_path)
-    wrong(code, errors, message)
+    assert_user_error(code, errors, message)
 
 
 def test_an_unknown_run_and_a_missing_config(config_file, command, tmp_path):
     code, _, errors = command("train", config_file(), "--run", "dls", "--out", tmp_path)
-    wrong(code, errors, "unknown run: use one of normal_dls_dg")
+    assert_user_error(code, errors, "unknown run: use one of normal_dls_dg")
     code, _, errors = command("reproduce", tmp_path / "nowhere.yaml")
-    wrong(code, errors, "nowhere.yaml: cannot read the config file: no such file")
+    assert_user_error(code, errors, "nowhere.yaml: cannot read the config file: no such file")
 
 
 def broken_data(tmp_path, photos):
@@ -250,15 +246,15 @@ def test_broken_data(config_file, command, tmp_path, photos):
     train = ("train", config_file(), "--run", "normal_dls_d", "--out", tmp_path / "out", *sizes)
     for source, message in broken_data(tmp_path, photos).items():
         code, _, errors = command(*train, "--set", f"data.source={source}")
-        wrong(code, errors, message)
+        assert_user_error(code, errors, message)
 
 
-def test_a_feature_network_that_is_not_there_is_told_before_training(
+def test_a_feature_network_that_is_not_there_is_reported_before_training(
     config_file, command, tmp_path
 ):
     path = config_file(**{"evaluate.features": f"inception_v3:{tmp_path}/nowhere.h5"})
     code, _, errors = command("train", path, "--run", "normal_dls_d", "--out", tmp_path)
-    wrong(code, errors, "no such weight file")
+    assert_user_error(code, errors, "no such weight file")
     assert not (tmp_path / "tiny" / "normal_dls_d" / "seed_0" / "metrics.jsonl").exists()
 
 
@@ -267,21 +263,21 @@ def test_broken_data_found_in_another_process(config_file, command, tmp_path, mo
     monkeypatch.setattr(main, "prepare_apart", prepare_apart)
     source = f"data.source=folder:{tmp_path}/nowhere"
     code, _, errors = command("reproduce", config_file(), "--out", tmp_path, "--set", source)
-    wrong(code, errors, "no such folder")
+    assert_user_error(code, errors, "no such folder")
 
 
 def test_an_output_folder_that_cannot_be_written(config_file, command, tmp_path):
     (tmp_path / "file").write_text("in the way")
     out = ("--out", tmp_path / "file")
     code, _, errors = command("train", config_file(), "--run", "normal_dls_d", *out)
-    wrong(code, errors, "cannot write here: not a directory")
+    assert_user_error(code, errors, "cannot write here: not a directory")
 
 
 def test_training_that_diverges(config_file, command, tmp_path):
     train = ("train", config_file(), "--run", "normal_dls_dg", "--out", tmp_path)
     with eagerly():
         code, _, errors = command(*train, "--set", "train.encoder_weight=1e38")
-    wrong(code, errors, "training diverged: discriminator_loss is inf at step 1")
+    assert_user_error(code, errors, "training diverged: discriminator_loss is inf at step 1")
 
 
 def test_help_is_quick_and_needs_no_tensorflow():
@@ -308,8 +304,8 @@ def test_a_job_array_shares_the_runs(command, config_file, tmp_path, monkeypatch
         assert code == 0
         assert f"when all runs are done: python main.py figures {tmp_path}/tiny\n" in output
     assert trained == [["normal_dls_dg"], ["uniform_mse_d"]]
-    wrong(*command(*array, 2)[::2], "--run-index: use 0 to 1 for --run-count 2")
-    wrong(*command(*array[:-1])[::2], "--run-index I and --run-count N belong together")
+    assert_user_error(*command(*array, 2)[::2], "--run-index: use 0 to 1 for --run-count 2")
+    assert_user_error(*command(*array[:-1])[::2], "--run-index I and --run-count N belong together")
 
 
 def test_runs_of_ones_own_are_trained_resumed_and_drawn(config_file, command, tmp_path):

@@ -52,7 +52,7 @@ def test_runs_that_cost_different_amounts_are_told_apart():
     assert "the experiment: 3.2 hours, 2 at a time" in lines
 
 
-def test_what_is_counted_is_what_a_run_takes(make_config, tmp_path):
+def test_the_plan_matches_a_real_run(make_config, tmp_path):
     changes = {"model.base_channels": 64, "train.epochs": 1, "data.train_size": None}
     config = make_config(**SMALLEST | changes)
     (cost,) = make_plan(config, tmp_path, jobs_at_once=1).costs
@@ -84,7 +84,7 @@ def test_without_the_data_the_config_tells_its_size(tiny, tmp_path, monkeypatch,
     code, output, errors = plan()
     assert (code, errors) == (0, "")
     assert "2 runs of 2 epochs of 4 steps" in output
-    assert "missing: none; the numbers of images are those of the config" in output
+    assert "missing: none; the config gives the numbers of images" in output
     assert "images/s can be read" not in output
     code, output, errors = plan(**{"data.test_size": None})
     assert code == 2

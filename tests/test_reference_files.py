@@ -12,7 +12,7 @@ import yaml
 from evaluate.trained_run import TrainedRun
 from models import build_networks
 from models.reference.weights import load_h5, to_arrays
-from tests.conftest import eagerly, wrong
+from tests.conftest import assert_user_error, eagerly
 from tests.test_golden import (
     RECORDED,
     assert_same_weights,
@@ -147,7 +147,7 @@ def test_other_numbers_in_the_names_are_accepted(recorded, config, tmp_path):
 )
 def test_files_of_another_architecture(import_files, changes, message):
     code, _, errors, path = import_files(*NETWORK_FILES, WINDOW, **changes)
-    wrong(code, errors, message)
+    assert_user_error(code, errors, message)
     assert not path.exists()
 
 
@@ -171,7 +171,7 @@ def test_files_that_are_something_else(import_files, tmp_path):
         (*NETWORK_FILES, zero): "zero.npy: a variance is negative, zero or not finite",
     }.items():
         code, _, errors, path = import_files(*files)
-        wrong(code, errors, message)
+        assert_user_error(code, errors, message)
         assert not path.exists()
 
 
@@ -179,5 +179,5 @@ def test_an_import_overwrites_nothing(import_files, tmp_path):
     (tmp_path / "imported").mkdir()
     (tmp_path / "imported" / "mine.txt").write_text("mine")
     code, _, errors, path = import_files(*NETWORK_FILES, WINDOW)
-    wrong(code, errors, "imported is there already; choose another --out")
+    assert_user_error(code, errors, "imported is there already; choose another --out")
     assert [file.name for file in path.iterdir()] == ["mine.txt"]

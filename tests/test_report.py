@@ -59,7 +59,7 @@ def decoded(address):
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """A page with two runs of 14 epochs, of which one has images and one is in its 15th."""
+    """A page with two runs of 14 epochs; one has images, the other is in its 15th epoch."""
     experiment = tmp_path_factory.mktemp("made") / NAME
     run = write_measured_run(experiment, "normal_dls_dg", epochs=EPOCHS)
     metrics = (
@@ -129,7 +129,7 @@ def test_images_are_those_of_the_files_and_at_most_768_wide(made):
     assert np.abs(shown["8"] - expected).mean() < 0.5 * np.abs(shown["7"] - expected).mean()
 
 
-def test_epochs_are_left_out_and_that_is_told(made):
+def test_epochs_are_left_out_and_that_is_reported(made):
     (view,) = made.page.data["views"]
     assert view["epochs"] == SHOWN
     assert list(map(int, view["sheets"]["fake_reconstructed"])) == SHOWN
@@ -180,7 +180,7 @@ def test_in_a_browser(made, browser):
     assert image.get_attribute("src") == sheets["13"]
     assert image.get_attribute("alt").startswith("normal_dls_dg, seed 0, epoch 13: In each pair")
     assert image.evaluate("image => image.decode().then(() => image.naturalWidth)") == 398
-    slider.fill("2")  # the third epoch, of which the file is damaged
+    slider.fill("2")  # the third epoch, whose file is damaged
     assert not image.is_visible()
     assert page.locator("[data-sheet=real_reconstructed] span").is_visible()
     assert page.locator("#scale .scatterlayer .trace").count() == len(SHOWN) - 1

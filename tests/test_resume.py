@@ -16,10 +16,10 @@ import pytest
 import yaml
 
 from config import Config, UserError
-from evaluate import remeasure
+from evaluate import evaluator, remeasure
 from evaluate.evaluator import Evaluator
 from tests.conftest import FORKSERVER, SMALLEST, TINY, full_disk, make_job, merge, run_in
-from tests.survival import final_state, same
+from tests.survival import final_state, states_are_equal
 from train.experiment import training
 from train.runs.checkpoints import Checkpoints
 from train.runs.folder import RunFolder
@@ -89,14 +89,14 @@ def test_a_damaged_newest_checkpoint_gives_way_to_the_one_before(folder, damage)
         assert Checkpoints(Trainer(config(), RUN), folder).restore() == 4
 
 
-def test_a_run_goes_on_from_the_one_before(finished, half):
+def test_a_run_goes_on_from_the_checkpoint_before_a_damaged_one(finished, half):
     (half.checkpoints / "checkpoint").write_text("no list of checkpoints")
     newest = shutil.copy(f"{finished.saved_steps()[8]}.index", half.checkpoints)
     shutil.copy(f"{finished.saved_steps()[8]}.data-00000-of-00001", half.checkpoints)
     flip_a_byte(Path(newest))
     with pytest.warns(UserWarning, match=r"step-8 cannot be read"):
         run_in(config(), half.path)
-    assert same(final_state(half.path), final_state(finished.path))
+    assert states_are_equal(final_state(half.path), final_state(finished.path))
 
 
 def test_with_all_checkpoints_damaged_nothing_is_trained_over_the_metrics(folder):
@@ -139,7 +139,7 @@ def test_what_a_kill_left_of_a_checkpoint_is_removed(half, finished):
     run_in(config(), half.path)
     assert sorted(half.saved_steps()) == [4, 8]
     assert not list(half.checkpoints.glob("*_temp"))
-    assert same(final_state(half.path), final_state(finished.path))
+    assert states_are_equal(final_state(half.path), final_state(finished.path))
 
 
 def test_a_run_goes_on_with_the_cores_it_began_with(half, monkeypatch):
@@ -177,7 +177,7 @@ def test_a_run_goes_on_in_the_precision_it_began_with(half, monkeypatch):
     monkeypatch.setattr(training, "train_run", train_run)
     with pytest.raises(UserError, match="enough"):
         run_in(config(), half.path)
-    monkeypatch.setattr(remeasure, "Evaluator", open_evaluator)
+    monkeypatch.setattr(evaluator, "Evaluator", open_evaluator)
     with pytest.raises(UserError, match="enough"):
         remeasure.remeasure(half.path)
     trainer, model = opened
@@ -257,9 +257,9 @@ def test_a_full_disk_is_one_line_and_leaves_what_was_there(finished, half):
         run_in(config(), folder.path)
     assert f"{folder.checkpoints}: cannot save a checkpoint:" in str(raised.value)
     assert "\n" not in str(raised.value)
-    assert same(final_state(folder.path), expected)
+    assert states_are_equal(final_state(folder.path), expected)
     run_in(config(), folder.path)
-    assert same(final_state(folder.path), final_state(finished.path))
+    assert states_are_equal(final_state(folder.path), final_state(finished.path))
 
 
 def test_a_removed_run_folder_is_one_line(tmp_path):

@@ -3,7 +3,8 @@
 import pytest
 import yaml
 
-from config import PAPER_RUNS, Config, UserError, load, resolve_run, resolve_runs
+from config import PAPER_RUNS, Config, UserError, load, resolve_run
+from config.runs import resolve_runs
 from train.experiment.jobs import list_jobs, make_job, shared_distribution
 
 OWN = {

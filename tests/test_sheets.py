@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from data.storage import save_image
 from evaluate.sheets import draw_sheets, tile, vary_element
 
 
@@ -80,10 +79,3 @@ def test_what_the_sheets_show(prior, limit):
     # noise: the image, its reconstruction, then 6 with noise of deviation 0.3 on the latent
     noisy = [brightness("latent_noise", 0, column) for column in range(8)]
     assert noisy == pytest.approx([0, 0] + [0.4 * 0.3 * n for n in range(6)], abs=0.01)
-
-
-def test_a_sheet_is_saved_without_loss_in_a_new_folder(tmp_path):
-    sheet = np.random.default_rng(0).integers(0, 256, (9, 7, 3), dtype=np.uint8)
-    save_image(tmp_path / "images" / "sheet.png", sheet)
-    read = tf.io.decode_png((tmp_path / "images" / "sheet.png").read_bytes())
-    np.testing.assert_array_equal(read, sheet)

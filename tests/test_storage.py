@@ -1,5 +1,6 @@
-"""Files and images are written whole, by a module that does not need TensorFlow."""
+"""Files, images and folders are written whole, by a module that does not need TensorFlow."""
 
+import errno
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data.storage import save_image, write_whole
+from config import UserError
+from data.storage import NewFolder, save_image, write_whole
 
 
 def test_importing_storage_does_not_import_tensorflow():
@@ -40,3 +42,58 @@ def test_an_image_is_saved_as_png_without_loss(tmp_path):
         np.testing.assert_array_equal(np.asarray(image), pixels)
     with pytest.raises(OSError, match="image"):
         save_image(path / "below.png", pixels)
+
+
+def test_a_folder_is_there_as_a_whole_or_not_at_all(tmp_path):
+    def fail():
+        with NewFolder(tmp_path / "made") as folder:
+            (folder / "half.txt").write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert list(tmp_path.iterdir()) == []
+    with NewFolder(tmp_path / "made") as folder:
+        (folder / "whole.txt").write_text("whole")
+        assert not (tmp_path / "made").exists()
+    assert (tmp_path / "made" / "whole.txt").read_text() == "whole"
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    for name in ("made", "link"):
+        with pytest.raises(UserError, match="is there already"), NewFolder(tmp_path / name):
+            pass
+
+
+def test_two_at_once_get_folders_of_their_own(tmp_path):
+    first, second = (NewFolder(tmp_path / "made", is_numbered=True) for _ in range(2))
+    with first as folder, second as other:
+        (folder / "outer.txt").touch()
+        (other / "inner.txt").touch()
+    assert (second.path, first.path) == (tmp_path / "made", tmp_path / "made_2")
+    assert (tmp_path / "made_2" / "outer.txt").exists()
+    named = [NewFolder(tmp_path / "named") for _ in range(2)]
+
+    def fill():
+        with named[0] as folder, named[1] as other:
+            (folder / "outer.txt").touch()
+            (other / "inner.txt").touch()
+
+    with pytest.raises(UserError, match="named is there already"):
+        fill()
+    assert [path.name for path in (tmp_path / "named").iterdir()] == ["inner.txt"]
+
+
+def test_what_cannot_be_written_is_reported(tmp_path):
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(UserError, match="file/made: cannot be written: "),
+        NewFolder(tmp_path / "file" / "made"),
+    ):
+        pass
+
+    def fill_the_disk():
+        with NewFolder(tmp_path / "made"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(UserError, match="made: cannot be written: no space left on device"):
+        fill_the_disk()
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

@@ -10,7 +10,7 @@ from train.runs.tensorboard import TensorBoard
 SCALE = np.array([0.0, 0.5, 0.5, 2.0], np.float32)
 
 
-def test_an_epoch_is_a_step_and_one_written_again_counts(tmp_path):
+def test_a_rewritten_epoch_replaces_the_old_one(tmp_path):
     sheet = np.random.default_rng(0).integers(0, 256, (8, 6, 3), dtype=np.uint8)
     for epoch, row in ((1, {"fid": 3.0}), (2, {"fid": None, "loss": 2}), (2, {"loss": 1})):
         board = TensorBoard(tmp_path)  # a run that goes on

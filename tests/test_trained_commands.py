@@ -18,7 +18,7 @@ from evaluate.inversion.editing import find_direction
 from evaluate.sheets import GAP, enlargement, tile
 from evaluate.trained_run import TrainedRun
 from models.latent import sample_prior
-from tests.conftest import SMALLEST, TINY, full_disk, merge, write_run, wrong
+from tests.conftest import SMALLEST, TINY, assert_user_error, full_disk, merge, write_run
 from train.runs.folder import RunFolder
 from train.runtime.distribution import Processes
 
@@ -146,12 +146,12 @@ def test_what_is_no_image_is_named_and_the_rest_goes_on(command, trainer, photo_
     out, one = tmp_path / "out", photo_folder / "photo_000.jpg"
     given = (photo_folder, tmp_path / "nowhere.jpg", one)
     code, _, errors = command("reconstruct", trainer.path, *given, "--out", out)
-    wrong(code, errors, "photos/photo_001.png: not a JPEG, PNG, WebP or BMP image; ")
+    assert_user_error(code, errors, "photos/photo_001.png: not a JPEG, PNG, WebP or BMP image; ")
     assert "nowhere.jpg: cannot be read: no such file" in errors
     assert len(np.load(out / "latents.npz")["names"]) == 13
     assert (out / "images" / "photo_000_2.png").exists()  # given twice
     code, _, errors = command("reconstruct", trainer.path, photo_folder / "photo_001.png")
-    wrong(code, errors, "left out: ")
+    assert_user_error(code, errors, "left out: ")
     assert not (trainer.path / "reconstruct").exists()
 
 
@@ -162,7 +162,7 @@ def test_nothing_is_written_over(command, trainer, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "sheet.png").write_text("mine")
     code, _, errors = command("sample", trainer.path, "--out", tmp_path / "mine")
-    wrong(code, errors, "mine is there already; choose another --out")
+    assert_user_error(code, errors, "mine is there already; choose another --out")
     assert (tmp_path / "mine" / "sheet.png").read_text() == "mine"
 
 
@@ -238,7 +238,9 @@ def test_giving_an_image_what_examples_have(command, trained, photo_folder, tmp_
     (tmp_path / "few").mkdir()
     Image.new("RGB", (9, 9)).save(tmp_path / "few" / "one.png")
     code, _, errors = command("edit", trained.folder.path, photo, *examples[:3], tmp_path / "few")
-    wrong(code, errors, "--without: a direction takes 10 or more example images of a kind. Rec")
+    assert_user_error(
+        code, errors, "--without: a direction takes 10 or more example images of a kind. Rec"
+    )
 
 
 @pytest.mark.parametrize(
@@ -275,7 +277,7 @@ def test_wrong_arguments(command, trainer, photo_folder, arguments, message):
     photo = photo_folder / "photo_000.jpg"
     name, *rest = [text.format(photo=photo, folder=photo_folder) for text in arguments]
     code, _, errors = command(name, trainer.path, *rest)
-    wrong(code, errors, message)
+    assert_user_error(code, errors, message)
     assert sorted(trainer.path.iterdir()) == before
 
 
@@ -308,7 +310,7 @@ def test_a_checkpoint_that_is_replaced_meanwhile(trainer, monkeypatch):
         assert TrainedRun(trainer.path).step == 0
 
 
-def test_what_is_not_finite_is_told(trained):
+def test_what_is_not_finite_is_reported(trained):
     for function, shape in ((trained.generate, (1, 6)), (trained.encode, (1, 8, 8, 3))):
         with pytest.raises(UserError, match=r"of such (latents|images) are not finite"):
             function(np.full(shape, np.nan, np.float32))
@@ -317,7 +319,7 @@ def test_what_is_not_finite_is_told(trained):
 def test_a_full_disk_leaves_nothing_behind(command, trainer, tmp_path):
     with full_disk(4000):
         code, _, errors = command("export", trainer.path, "--out", tmp_path / "out")
-    wrong(code, errors, "out: cannot be written: ")
+    assert_user_error(code, errors, "out: cannot be written: ")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -329,17 +331,17 @@ def test_large_photos(command, trainer, photo_folder, tmp_path, monkeypatch, rec
     assert (code, errors, len(recwarn)) == (0, "", 0)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 300)
     code, _, errors = command(*arguments, tmp_path / "no")
-    wrong(code, errors, "photos/photo_000.jpg: decompression bomb: ")
+    assert_user_error(code, errors, "photos/photo_000.jpg: decompression bomb: ")
 
 
 def test_folders_without_a_trained_run(command, make_config, tmp_path):
     code, _, errors = command("sample", tmp_path)
-    wrong(code, errors, "no run here (there is no config.yaml)")
+    assert_user_error(code, errors, "no run here (there is no config.yaml)")
     write_run(make_config(), tmp_path / "run")
     for file in (tmp_path / "run" / "checkpoints").iterdir():
         file.unlink()
     code, _, errors = command("sample", tmp_path / "run")
-    wrong(code, errors, "nothing is trained yet (no checkpoint)")
+    assert_user_error(code, errors, "nothing is trained yet (no checkpoint)")
 
 
 def test_evaluating_an_imported_run(command, trainer):

@@ -1,10 +1,11 @@
-"""When the training loop reports, saves and agrees with other processes. See `Clock`."""
+"""When the training loop shows progress, saves and agrees with other processes. See `Clock`."""
 
 import time
 
 from train.monitor import STEPS_PER_LOOK
 
-MOST_SECONDS_A_CALL = 0.5  # of several steps; also the time between two reports
+# Limit for a call of several steps; also the time between two progress events.
+MOST_SECONDS_A_CALL = 0.5
 _SLOW_STEP_SECONDS = 1.0
 _SECONDS_A_MINUTE = 60
 
@@ -17,7 +18,7 @@ class Clock:
     """
 
     def __init__(self, checkpoint_every: str, seconds_before: float, steps_before: int) -> None:
-        self.start = self.reported = self.saved = self.looked = time.perf_counter()
+        self.start = self.shown_at = self.saved = self.looked = time.perf_counter()
         self.seconds_before = seconds_before
         self.step_looked = steps_before
         self.is_fast, self.is_slow = False, True
@@ -51,11 +52,11 @@ class Clock:
         """Seconds of training in this epoch."""
         return self.seconds_before + time.perf_counter() - self.start
 
-    def is_report_due(self) -> bool:
+    def is_progress_due(self) -> bool:
         now = time.perf_counter()
-        if now - self.reported < MOST_SECONDS_A_CALL:
+        if now - self.shown_at < MOST_SECONDS_A_CALL:
             return False
-        self.reported = now
+        self.shown_at = now
         return True
 
     def is_counted(self, step: int) -> bool:

@@ -114,19 +114,19 @@ class _Epoch:
     def _finish_steps(
         self, step: int, statistics: dict[str, tf.Tensor], signalled: DeferredSignal
     ) -> None:
-        """Look, report and save if it is time to, after the step number `step` of the epoch.
+        """After step `step`: read statistics, show progress and save, each if due.
 
         Raises `Stopped`, after a checkpoint, if a process got a signal.
         """
         clock, is_end = self.clock, step == self.steps
         if is_time_to_look := self.monitor.add(self._total(step), statistics):
             self._look(step)
-        if clock.is_report_due():
+        if clock.is_progress_due():
             latest = {name: float(statistics[name][-1]) for name in self.means.names}
             self.on_steps(self.number, step, latest)
         is_known = is_time_to_look or is_end or clock.is_counted(step)
         if self.processes.count > 1 and not (clock.is_slow or is_known):
-            return  # to agree on what follows takes as long as a small step
+            return  # agreeing with the other processes takes as long as a small step
         stopped_by = self._signal_to_any(signalled)
         is_due = self.processes.from_chief(clock.is_checkpoint_due(step))
         if is_end or is_due or stopped_by:

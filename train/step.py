@@ -1,8 +1,5 @@
 """Algorithm 1 of the paper as one training step. See `Trainer.train_step`."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import keras
 import tensorflow as tf
 
@@ -24,10 +21,10 @@ from train.runtime.distribution import Processes, sum_over_replicas
 class Trainer(Model):
     """The state of one training: networks, optimizer, variance window, random state.
 
-    `run` names one of the config's runs, or one of the paper's, such as "normal_dls_dg"; `recorded`
-    holds precision and jit_compile of a resumed run's first start. Made in the
-    scope of a `tf.distribute.Strategy`, a trainer uses all of its replicas: each computes on its
-    part of the batch, and together they compute what one device would.
+    `run` names one of the config's runs, or one of the paper's, such as "normal_dls_dg"; with None,
+    `config` is a run's own already. A trainer that is made in the scope of a
+    `tf.distribute.Strategy` uses all of its replicas: each computes on its part of the batch, and
+    together they compute what one device would.
 
     `epoch_means` lists the step statistics whose epoch means go into metrics.jsonl;
     `scaled_statistics` lists those that mixed_float16 computes from scaled losses, so that they
@@ -41,13 +38,13 @@ class Trainer(Model):
     def __init__(
         self,
         config: Config,
-        run: str,
+        run: str | None,
         seed: int = 0,
-        recorded: Mapping[str, Any] | None = None,
     ) -> None:
         keras.utils.set_random_seed(seed)
-        config = resolve_run(config, run)
-        self.train_config = resolve_auto(config.train, recorded)
+        if run is not None:
+            config = resolve_run(config, run)
+        self.train_config = resolve_auto(config.train)
         super().__init__(config, self.train_config.precision)
         # "DG" is line 8 of the paper; "D" leaves the encoder loss to the discriminator.
         in_generator = "generator" in config.train.encoder_loss_in
@@ -72,7 +69,10 @@ class Trainer(Model):
         self.set_epoch(0)
 
     def set_epoch(self, epoch: int) -> None:
-        """Set the learning rates of an epoch, from 0: each epoch takes a share off them."""
+        """Set the learning rates of an epoch, from 0.
+
+        Each epoch multiplies them by 1 - `learning_rate_decay`.
+        """
         decay = (1 - self.train_config.learning_rate_decay) ** epoch
         self.optimizer.learning_rate.assign(self.train_config.learning_rate * decay)
 
@@ -151,8 +151,8 @@ class Trainer(Model):
     ) -> tuple[list[tf.Tensor], dict[str, tf.Tensor]]:
         """Lines 3 to 8: the gradients of all parameter groups, and means over the batch.
 
-        Input: real images x (batch, height, width, 3), latents z (batch, d_z). The means are those
-        of the losses, by name, and of z'^2, "recovered_squares" (d_z,).
+        Input: real images x (batch, height, width, 3), latents z (batch, d_z). The dict holds the
+        mean of each loss, and as "recovered_squares" (d_z,) the mean of z'^2.
         """
         networks, encoder_weight = self.networks, self.train_config.encoder_weight
         s = self.scale()  # line 3

@@ -1,4 +1,4 @@
-"""How fast a training step would be if it were bare convolutions. See `measure_ceiling`."""
+"""The speed of a training step's bare convolutions, its ceiling. See `measure_ceiling`."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -59,8 +59,8 @@ def measure_convolution(
 ) -> float:
     """Operations a second of a bare convolution, forward and both gradients.
 
-    Of TensorFlow's convolution and `models.layers.convolve`, which has no stride, the faster one
-    counts. With a stride, the three passes are also those of a transposed convolution.
+    The faster one counts: TensorFlow's convolution or `models.operations.convolve`, which has no
+    stride. With a stride, the three passes are also those of a transposed convolution.
     """
     size, smaller = shape.size, shape.size // shape.stride
     inputs = _random((batch_size, size, size, shape.inputs), dtype)

@@ -76,6 +76,6 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
-def indices_of(source: Source, names: Collection[str]) -> np.ndarray:
+def find_indices(source: Source, names: Collection[str]) -> np.ndarray:
     """The indices of the images with these names, in the order of the source: (n,) int64."""
     return np.array([i for i, name in enumerate(source.names) if name in names], dtype=np.int64)

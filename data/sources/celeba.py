@@ -6,7 +6,7 @@ from typing import Any
 
 from config import UserError, reason
 from data.images import BadImageError
-from data.sources.base import Source, Splits, indices_of
+from data.sources.base import Source, Splits, find_indices
 from data.sources.folder import FolderSource
 from data.sources.zip_file import ZipSource
 
@@ -110,6 +110,6 @@ def _match(source: Source, parts: dict[str, str], file: str) -> Splits:
                 f"them {names[0]}; data.split: 0.1 splits any images"
             )
     return {
-        split: indices_of(source, {in_source[name] for name in parts if parts[name] == split})
+        split: find_indices(source, {in_source[name] for name in parts if parts[name] == split})
         for split in ("train", "test")
     }

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from config import UserError, reason
+from config import UserError, first_line, reason
 from data.images import BadImageError, require_size
 from data.sources.base import Source, Splits, file_state
 
@@ -133,8 +133,7 @@ def _prepare_dataset(name: str) -> tuple[dict[str, list[str]], str]:
         files = {split: [os.fspath(path) for path in splits[split].filepaths] for split in splits}
         return files, builder.info.file_format.value
     except Exception as error:  # from the network, the dataset's own code or its name
-        first_line = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise UserError(
-            f"data.source: tfds:{name} cannot be prepared: {first_line}; TFDS_DATA_DIR names the "
-            "folder of a dataset that is prepared already"
+            f"data.source: tfds:{name} cannot be prepared: {first_line(error)}; TFDS_DATA_DIR "
+            "names the folder of a dataset that is prepared already"
         ) from error

@@ -7,12 +7,12 @@ import keras
 import tensorflow as tf
 import yaml
 
+from config import first_line
 from evaluate.report.results import results_in_markdown
 from evaluate.trained_run import TrainedRun
 from models.exports import build_encoder, build_generator
 from train.runs.experiment import MeasuredRun
 from train.runs.folder import PACKAGES
-from train.runtime.failures import first_line
 
 _PRIORS = {"normal": "N(0, 1)", "uniform": "U(-sqrt 3, sqrt 3)"}
 _SCALES = {True: "dynamic latent scale", False: "no latent scale (s = 1)"}
@@ -30,7 +30,7 @@ def export(trained: TrainedRun, folder: Path) -> None:
     encoder = build_encoder(trained.networks)
     generator.save(folder / "generator.keras")
     encoder.save(folder / "encoder.keras")
-    trained.networks.discriminator.save(folder / "discriminator.keras")
+    trained.networks.parts()["discriminator"].save(folder / "discriminator.keras")
     save_functions(generator, encoder, folder / "saved_model")
     (folder / "README.md").write_text(model_card(trained), encoding="utf-8")
 
@@ -64,7 +64,7 @@ def _to_function(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
 
 def model_card(trained: TrainedRun) -> str:
     """Markdown that says what the model is, from which data, how good, and with what limits."""
-    config, recorded = trained.config, trained.recorded
+    config, recorded = trained.config, trained.record.recorded
     versions = [f"{name} {recorded[name]}" for name in PACKAGES if name in recorded]
     return _CARD.read_text(encoding="utf-8").format(
         name=f"{config.experiment.name}, {trained.name}, seed {trained.seed}",
@@ -94,5 +94,5 @@ def _describe_import(files: dict[str, str]) -> str:
 def _describe_results(trained: TrainedRun) -> str:
     if not trained.folder.evaluated_rows():
         return "Nothing was measured.\n"
-    label = trained.folder.read().label
+    label = trained.record.label
     return results_in_markdown([MeasuredRun(trained.name, label, [trained.folder], trained.config)])

@@ -24,9 +24,8 @@ def import_reference(
 ) -> None:
     """Make a run folder of mapper.h5, decoder.h5, discriminator.h5 and var_vectors.npy.
 
-    `weights` are the paths of the first three, `variance_window` that of the last. The new run has
-    the config of the run named `run`, and stands before its first epoch: it can be used, and
-    trained on.
+    `weights` are the three .h5 paths, `variance_window` the .npy path. The new run has the config
+    of the run named `run` and has trained no epoch: it can be used, and trained on.
 
     Raises UserError for files of another architecture than the config's, and if there is something
     at `path` already.
@@ -35,7 +34,7 @@ def import_reference(
     files = dict(zip(_PARTS, (*weights, variance_window), strict=True))
     imported = {part: f"{Path(file).name}, SHA-256 {_digest(file)}" for part, file in files.items()}
     window = _read_window(variance_window, (config.latent.variance_window, config.latent.dim))
-    trainer = Trainer(config, run)
+    trainer = Trainer(config, None)
     try:
         load_h5(trainer.networks, *weights)
     except ValueError as error:

@@ -23,7 +23,9 @@ Images = Annotated[list[Path], typer.Argument(metavar="IMAGE|FOLDER...", help="a
 Out = Annotated[
     Path | None, typer.Option("--out", metavar="DIR", help="a new folder [one in RUN_DIR]")
 ]
-Seed = Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1, help="of the latents")]
+Seed = Annotated[
+    int, typer.Option("--seed", min=0, max=2**31 - 1, help="seed of the sampled latents")
+]
 Count = Annotated[
     int, typer.Option("--count", min=1, max=10**6, metavar="N", help="how many images")
 ]
@@ -74,7 +76,8 @@ def interpolate(
         str, typer.Option("--element", metavar="LIST", help="elements by index, from 0")
     ] = "",
     between: Annotated[
-        tuple[Path, Path] | None, typer.Option("--between", metavar="IMAGE IMAGE", help="of yours")
+        tuple[Path, Path] | None,
+        typer.Option("--between", metavar="IMAGE IMAGE", help="two of your images"),
     ] = None,
     count: Count = 8,
     seed: Seed = 0,
@@ -103,10 +106,10 @@ def edit(
     rank: Annotated[
         list[str], typer.Option("--rank", metavar="R=VALUE", help="the same, by importance, from 1")
     ] = [],
-    with_it: Annotated[
+    with_examples: Annotated[
         Path | None, typer.Option("--with", metavar="FOLDER", help="images that have something")
     ] = None,
-    without_it: Annotated[
+    without_examples: Annotated[
         Path | None, typer.Option("--without", metavar="FOLDER", help="images that do not")
     ] = None,
     amount: Annotated[
@@ -115,13 +118,13 @@ def edit(
     out: Out = None,
 ) -> None:
     """Change your images: set latent elements, or give them what a folder of examples has."""
-    if (with_it is None) != (without_it is None):
+    if (with_examples is None) != (without_examples is None):
         raise UserError("--with and --without go together")
-    if not (element or rank or with_it):
+    if not (element or rank or with_examples):
         raise UserError("say what to change: --element, --rank, or --with and --without")
     if not abs(amount) <= _MOST_AMOUNT:
         raise UserError(f"--amount takes a number up to {_MOST_AMOUNT}. Received: {amount}")
-    examples = (with_it, without_it) if with_it else None
+    examples = (with_examples, without_examples) if with_examples else None
     _with_tensorflow().edit(run, images, element, rank, examples, amount, out)
 
 
@@ -153,10 +156,10 @@ def import_reference(
     variance_window: Annotated[Path, typer.Argument(metavar="VAR_VECTORS.npy")],
     out: Annotated[Path, typer.Option("--out", metavar="RUN_DIR", help="a new folder")],
     config_file: Annotated[
-        Path, typer.Option("--config", metavar="CONFIG", help="of the same architecture")
+        Path, typer.Option("--config", metavar="CONFIG", help="config with the files' architecture")
     ] = CELEBA,
     run: Annotated[
-        str, typer.Option("--run", metavar="NAME", help="how it was trained")
+        str, typer.Option("--run", metavar="NAME", help="the run that trained the model")
     ] = "normal_dls_dg",
     overrides: Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE")] = [],
 ) -> None:

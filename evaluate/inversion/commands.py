@@ -123,11 +123,11 @@ def edit(
 
 
 def _find_direction(
-    with_it: Path, without_it: Path, trained: TrainedRun
+    with_examples: Path, without_examples: Path, trained: TrainedRun
 ) -> tuple[editing.Direction, list[str]]:
     """(the direction from one folder of examples to the other, problems in reading)."""
-    _, pixels, problems = _read([with_it], trained)
-    _, other_pixels, more_problems = _read([without_it], trained)
+    _, pixels, problems = _read([with_examples], trained)
+    _, other_pixels, more_problems = _read([without_examples], trained)
     found = editing.find_direction(
         trained.encode(pixels), trained.encode(other_pixels), trained.scale
     )

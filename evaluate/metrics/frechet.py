@@ -23,7 +23,7 @@ class Moments:
         self.scatter: np.ndarray | float = 0.0  # sum of outer products of deviations from the mean
 
     @classmethod
-    def of(cls, features: ArrayLike) -> "Moments":
+    def from_features(cls, features: ArrayLike) -> "Moments":
         """The moments of features (n, width). Raises ValueError as `check_features` does."""
         features = check_features(features)
         moments = cls()
@@ -62,7 +62,8 @@ def frechet_distance(
     widths, fewer than two samples, NaN or infinity.
     """
     real, fake = (
-        x if isinstance(x, Moments) else Moments.of(x) for x in (real_features, fake_features)
+        x if isinstance(x, Moments) else Moments.from_features(x)
+        for x in (real_features, fake_features)
     )
     real_covariance, fake_covariance = real.covariance(ddof), fake.covariance(ddof)
     check_widths(len(real_covariance), len(fake_covariance))

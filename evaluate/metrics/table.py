@@ -37,7 +37,7 @@ class Metric(NamedTuple):
 
 
 def _neighbours(label: str, highest: float, **changes: Any) -> Metric:
-    """Precision, recall, density and coverage have much in common."""
+    """A neighbourhood metric: precision, recall, density or coverage."""
     common = {"better": "higher", "protocol": (*_FEATURES, "neighbours")}
     return Metric(label, "{:.3f}", bounds=(0.0, highest), **common | changes)
 

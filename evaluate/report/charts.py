@@ -1,4 +1,4 @@
-"""What a figure of curves shows, whoever draws it. See `paper_charts` and `comparison_charts`."""
+"""The contents of figures with curves, for Matplotlib and Plotly. See `choose_charts`."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -102,6 +102,20 @@ def comparison_charts(runs: Sequence[MeasuredRun]) -> Iterator[Chart]:
             chart = _chart(metric_name, metric_name, metric.title, styled)
             if chart.series:
                 yield chart
+
+
+def choose_charts(runs: Sequence[MeasuredRun], compares: bool) -> list[tuple[int | None, Chart]]:
+    """(number in the paper or None, chart): those of the paper's runs, then of all runs together.
+
+    All runs share charts if there are others than the paper's, or if it `compares`; then the
+    paper's charts are left out.
+    """
+    charts = []
+    if not compares:
+        charts = sorted(paper_charts(runs), key=lambda n: (n[0] is None, n[0], n[1].name))
+    if compares or not all(run.is_paper_run for run in runs):
+        charts += [(None, chart) for chart in comparison_charts(runs)]
+    return charts
 
 
 def run_style(index: int) -> Style:

@@ -8,7 +8,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
-from evaluate.report.charts import PRIORS, comparison_charts, paper_charts
+from evaluate.metrics.table import METRICS
+from evaluate.report.charts import PRIORS, choose_charts
 from evaluate.report.curves import DPI, draw_chart, without_formulas
 from evaluate.sheets import COLUMNS, GAP, INTERPOLATION_LIMIT
 from train.runs.experiment import MeasuredRun
@@ -62,19 +63,15 @@ def draw_figures(runs: Sequence[MeasuredRun], folder: Path, compares: bool = Fal
     folder.mkdir(exist_ok=True)  # not its parents, which may be gone
     numbered: dict[int, Path] = {}
     curves: list[str] = []
-    sheets: list[str] = []
-    if not compares:
-        for number, chart in paper_charts(runs):
-            path = _save(draw_chart(chart), folder / f"{chart.name}.png", with_svg=True)
-            if number is not None:
-                numbered[number] = path
-        numbered |= _draw_paper_sheets(runs, folder)
-    if compares or not all(run.is_paper_run for run in runs):
-        for chart in comparison_charts(runs):
-            _save(draw_chart(chart), folder / f"{chart.name}.png", with_svg=True)
+    for number, chart in choose_charts(runs, compares):
+        path = _save(draw_chart(chart), folder / f"{chart.name}.png", with_svg=True)
+        if number is not None:
+            numbered[number] = path
+        elif chart.name in METRICS:  # of all runs together
             curves.append(chart.name)
-        others = runs if compares else [run for run in runs if not run.is_paper_run]
-        sheets = _draw_sheets_of_each(others, folder)
+    if not compares:
+        numbered |= _draw_paper_sheets(runs, folder)
+    sheets = _draw_sheets([run for run in runs if compares or not run.is_paper_run], folder)
     missing = {}
     if not compares and any(run.is_paper_run for run in runs):
         missing = {n: _why_missing(n) for n in _NUMBERS if n not in numbered}
@@ -101,7 +98,7 @@ def _draw_paper_sheets(runs: Sequence[MeasuredRun], folder: Path) -> dict[int, P
     return drawn
 
 
-def _draw_sheets_of_each(runs: Sequence[MeasuredRun], folder: Path) -> list[str]:
+def _draw_sheets(runs: Sequence[MeasuredRun], folder: Path) -> list[str]:
     """The sheets of all runs that have some; returns the names of the files."""
     names = []
     for run in runs:

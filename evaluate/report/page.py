@@ -4,7 +4,7 @@ import base64
 import io
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,9 @@ from PIL import Image, ImageColor
 from plotly.offline import get_plotlyjs
 
 from config import UserError
+from config.sections import FIGURES_FOLDER
 from data.storage import write_whole
-from evaluate.report.charts import Chart, comparison_charts, paper_charts
+from evaluate.report.charts import Chart, choose_charts
 from evaluate.report.plots import SCALE_LAYOUT, plain, plot_chart
 from evaluate.report.results import final_rows, header, protocol_lines
 from evaluate.sheets import INTERPOLATION_LIMIT
@@ -41,9 +42,8 @@ _WHITENED = 0.3  # share of white in colours on a dark page
 def write_report(
     runs: Sequence[MeasuredRun],
     folder: Path,
-    title: str | None = None,
-    compares: bool = False,
     final_folder: Path | None = None,
+    compares: bool = False,
 ) -> Path:
     """Write report.html, a page that needs no network, into a folder; returns its path.
 
@@ -51,17 +51,18 @@ def write_report(
     Its links are relative to `final_folder`, the folder's final path (by default `folder`).
     """
     seeds = [(run, seed) for run in runs for seed in run.folders]
+    final_folder = Path(os.path.abspath(final_folder or folder))
     page = _template().render(
-        name=title or folder.resolve().name,
+        name=final_folder.name,
         facts=_facts(seeds),
-        files=[_files(run, seed, final_folder or folder) for run, seed in seeds],
+        files=[_files(run, seed, final_folder) for run, seed in seeds],
         figures={
-            path.name: quote(f"figures/{path.name}")
-            for path in sorted(folder.glob("figures/*.png"))
+            path.name: quote(f"{FIGURES_FOLDER}/{path.name}")
+            for path in sorted((folder / FIGURES_FOLDER).glob("*.png"))
         },
         has_several_seeds=len(seeds) > len(runs),
         **_tables(runs),
-        **_curves_and_views(seeds, list(_charts(runs, compares))),
+        **_curves_and_views(seeds, [chart for _, chart in choose_charts(runs, compares)]),
     )
     path = folder / "report.html"
     write_whole(path, lambda unfinished: unfinished.write_text(page, encoding="utf-8"))
@@ -132,9 +133,10 @@ def _facts(seeds: Sequence[tuple[MeasuredRun, RunFolder]]) -> dict[str, str]:
 def _run_facts(folder: RunFolder) -> dict[str, Any]:
     """Facts about one run; none if its config.yaml cannot be read."""
     try:
-        config, _, _, recorded = folder.read()
+        record = folder.read()
     except UserError:
         return {}
+    config = record.config
     facts = {
         "data source": config.data.source,
         "resolution": f"{config.data.resolution}x{config.data.resolution}",
@@ -142,15 +144,8 @@ def _run_facts(folder: RunFolder) -> dict[str, Any]:
         "epochs": config.train.epochs,
         "batch size": config.train.batch_size,
     }
-    return facts | {key.replace("_", " "): v for key, v in recorded.items() if key not in _NO_FACTS}
-
-
-def _charts(runs: Sequence[MeasuredRun], compares: bool) -> Iterator[Chart]:
-    if not compares:
-        numbered_first = sorted(paper_charts(runs), key=lambda n: (n[0] is None, n[0], n[1].name))
-        yield from (chart for _, chart in numbered_first)
-    if compares or not all(run.is_paper_run for run in runs):
-        yield from comparison_charts(runs)
+    begun = {key.replace("_", " "): v for key, v in record.recorded.items() if key not in _NO_FACTS}
+    return facts | begun
 
 
 def _plot(chart: Chart) -> dict[str, Any]:

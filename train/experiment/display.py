@@ -11,11 +11,9 @@ from train.experiment.jobs import Job, StepsDone
 
 
 @contextlib.contextmanager
-def progress_bar(
-    description: str, console: Console | None = None
-) -> Iterator[Callable[[int, int], None]]:
+def progress_bar(description: str) -> Iterator[Callable[[int, int], None]]:
     """A bar for what takes a while: yields `on_progress(done, total)`."""
-    console = console or Console()
+    console = Console()
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bars:
         task = bars.add_task(description, total=None)
         yield lambda done, total: bars.update(task, completed=done, total=total)

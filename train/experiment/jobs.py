@@ -57,8 +57,8 @@ class Measuring(Protocol):
     def check(self, config: Config) -> None:
         """Raise UserError if a run cannot be measured as its config asks."""
 
-    def open(self, config: Config, trainer: Any, test_images: Any) -> Any:
-        """The `train.loop.Evaluator` of a `train.step.Trainer` on its test images."""
+    def open(self, config: Config, model: Any, processes: Any, test_images: Any) -> Any:
+        """The `train.loop.Evaluator` of a `train.model.Model` on its test images."""
 
 
 def experiment_folder(config: Config, out: Path) -> Path:

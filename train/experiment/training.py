@@ -5,12 +5,13 @@ from typing import Any
 import tensorflow as tf
 
 from config import Config
+from config.sections import TrainConfig
 from data.loading import SPLITS, check_size, open_images
 from train.experiment.jobs import Connected, Job, Measuring, OnEvent, StepsDone, require_divisible
 from train.loop import train_run
 from train.runs.writer import RunWriter
 from train.runtime.cluster import Cluster
-from train.runtime.device import Device, resolve_auto, set_up_device
+from train.runtime.device import Device, set_up_device
 from train.runtime.distribution import Processes, lost_process_reported, open_strategy
 from train.runtime.failures import out_of_memory_reported
 from train.runtime.startup import cores
@@ -31,8 +32,6 @@ def run_job(
     ends before.
     """
     writer = RunWriter(job.folder, cluster.is_chief)
-    if cluster.is_chief:
-        job.folder.create()
     recorded = job.folder.recorded()
     threads = recorded.get("threads") or threads or cores()
     device = set_up_device(job.config.train, threads, recorded)
@@ -41,29 +40,28 @@ def run_job(
         on_event(Connected(job))
     require_divisible(job.config, strategy.num_replicas_in_sync)
     with writer.locked(), out_of_memory_reported(), lost_process_reported(cluster):
-        begun_with = _begin(job, writer, device, threads, strategy.num_replicas_in_sync)
-        _train(job, writer, strategy, begun_with, measuring, on_event)
+        _write_config(job, writer, device, threads, strategy.num_replicas_in_sync)
+        _train(job, writer, strategy, device.train_config, measuring, on_event)
 
 
-def _begin(
-    job: Job, writer: RunWriter, device: Device, threads: int, replicas: int
-) -> dict[str, Any]:
-    """Write the run's config; returns what the run is begun with."""
-    begun_with = {
-        "threads": threads,
-        "precision": device.train_config.precision,
-        "jit_compile": device.train_config.jit_compile,
-    }
-    name = f"{device.name}, {replicas} replicas" if replicas > 1 else device.name
-    writer.write_config(job.config, job.run, job.seed, name, **begun_with)
-    return begun_with
+def _write_config(job: Job, writer: RunWriter, device: Device, threads: int, replicas: int) -> None:
+    """Record the run's config, and with what it is begun."""
+    writer.write_config(
+        job.config,
+        job.run,
+        job.seed,
+        f"{device.name}, {replicas} replicas" if replicas > 1 else device.name,
+        threads=threads,
+        precision=device.train_config.precision,
+        jit_compile=device.train_config.jit_compile,
+    )
 
 
 def _train(
     job: Job,
     writer: RunWriter,
     strategy: tf.distribute.Strategy,
-    begun_with: dict[str, Any],
+    train_config: TrainConfig,
     measuring: Measuring,
     on_event: OnEvent,
 ) -> None:
@@ -71,14 +69,14 @@ def _train(
     images = {split: open_images(job.config.data, split) for split in SPLITS}
     with strategy.scope():  # the variables made here have a copy on each replica
         processes = Processes()
-        begun_with = processes.from_chief(begun_with)
-        train_config = resolve_auto(job.config.train, begun_with)
+        decided = {key: getattr(train_config, key) for key in ("precision", "jit_compile")}
+        train_config = train_config.model_copy(update=processes.from_chief(decided))
         config = job.config.model_copy(update={"train": train_config})
         processes.require_same("settings", [_shared_settings(config), job.run, job.seed])
         processes.require_same("numbers of images", [len(images[split]) for split in SPLITS])
-        trainer = Trainer(config, job.run, job.seed, begun_with)
+        trainer = Trainer(config, None, job.seed)
         check_size(config, "test", len(images["test"]))
-        evaluator = measuring.open(config, trainer, images["test"])
+        evaluator = measuring.open(config, trainer, processes, images["test"])
     processes.require_same("test images or features", evaluator.protocol(epoch=1))
 
     def on_steps(epoch: int, step: int, row: dict[str, Any]) -> None:

@@ -8,10 +8,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from config import UserError
+from config import UserError, first_line
 from train.runs.folder import CHECKPOINT_NAME, RunFolder
 from train.runs.progress import Progress
-from train.runtime.failures import first_line
 from train.step import Trainer
 
 
@@ -68,8 +67,8 @@ def _variables(state: Mapping[str, Any]) -> list[Any]:
 class Checkpoints:
     """TensorFlow's checkpoints of a `train.step.Trainer` in its run folder, named by step.
 
-    The last `kept` are kept, and the best by FID in a folder of its own. The chief alone reads and
-    writes files; the other processes get the state from it.
+    Keeps the last `kept` checkpoints, and the best by FID in a folder of its own. The chief alone
+    reads and writes files; the other processes get the state from it.
     """
 
     def __init__(self, trainer: Trainer, folder: RunFolder, kept: int = 2) -> None:
@@ -119,7 +118,7 @@ class Checkpoints:
         self._remove_leftovers(manager)
 
     def _remove_leftovers(self, manager: tf.train.CheckpointManager) -> None:
-        """Remove what a process left that was killed while it saved: TensorFlow forgets it."""
+        """Remove leftovers of a process killed while saving; TensorFlow does not."""
         known = {Path(path).name for path in manager.checkpoints}
         for file in Path(manager.directory).glob(f"{CHECKPOINT_NAME}-*"):
             if file.is_dir():

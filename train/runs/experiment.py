@@ -56,7 +56,7 @@ def read_compared_runs(paths: Sequence[Path]) -> list[MeasuredRun]:
         runs += found
     if len(runs) < 2:
         raise UserError(f"compare takes two runs or more. Received: {len(runs)}")
-    return _told_apart(runs)
+    return _make_unique(runs)
 
 
 def _find_compared(path: Path) -> Iterator[MeasuredRun]:
@@ -103,7 +103,7 @@ def _read_record(folders: list[RunFolder]) -> RunRecord | None:
     return None
 
 
-def _told_apart(runs: list[MeasuredRun]) -> list[MeasuredRun]:
+def _make_unique(runs: list[MeasuredRun]) -> list[MeasuredRun]:
     """The same runs with names and labels that occur once."""
     names = Counter(run.name for run in runs)
     labels = Counter(run.label for run in runs)

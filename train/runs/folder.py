@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from config import PAPER_RUNS, Config, UserError, reason
+from config import Config, UserError, find_run, reason
 from config.loading import parse_yaml, validate_run
 from data.storage import write_whole
 from train.runs.changes import MAY_CHANGE, list_changes
@@ -37,8 +37,7 @@ class RunRecord(NamedTuple):
     @property
     def label(self) -> str:
         """What figures call the run."""
-        known = PAPER_RUNS | self.config.experiment.runs
-        return known[self.run].label
+        return find_run(self.config, self.run).label
 
 
 class RunFolder:
@@ -80,7 +79,8 @@ class RunFolder:
     def results_folder(self) -> Path:
         """The folder of all experiments, or this one if its path does not end in <run>/seed_<n>."""
         path = self.path.resolve()
-        in_place = self.in_experiment(Path(), *self.read()[1:3]).path
+        record = self.read()
+        in_place = self.in_experiment(Path(), record.run, record.seed).path
         is_in_place = path.parts[-2:] == in_place.parts and len(path.parents) > 2
         return path.parents[2] if is_in_place else path
 
@@ -129,7 +129,7 @@ class RunFolder:
         return aside
 
     def require_present(self) -> None:
-        """Raise UserError if the folder that this process locked is gone, or another."""
+        """Raise UserError if the folder that this process locked is gone or was replaced."""
         try:
             is_ours = os.path.samestat(os.stat(self.lock_path), self.lock_state)
         except FileNotFoundError:
@@ -204,7 +204,7 @@ class RunFolder:
             recorded = values.pop("recorded")
             run, seed = recorded["run"], recorded["seed"]
         except (UserError, AttributeError, KeyError, TypeError, ValueError) as error:
-            raise UserError(f"{self.config_path}: damaged; it is not a run's") from error
+            raise UserError(f"{self.config_path}: damaged: not the config.yaml of a run") from error
         return RunRecord(validate_run(values, run, self.config_path), run, seed, recorded)
 
     def recorded(self) -> dict[str, Any]:
@@ -226,8 +226,8 @@ class RunFolder:
             recorded["python"] = platform.python_version()
             recorded |= {package: importlib.metadata.version(package) for package in PACKAGES}
         else:
-            before, _, _, recorded = self.read()
-            changes = list_changes(before, config)
+            record = self.read()
+            recorded, changes = record.recorded, list_changes(record.config, config)
             if not changes:
                 return
             entry = f"after epoch {self.epochs_done()}: {'; '.join(changes)}"

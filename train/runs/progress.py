@@ -14,9 +14,16 @@ class EpochMeans:
     may have skipped the step.
     """
 
-    def __init__(self, names: Sequence[str]) -> None:
+    def __init__(
+        self,
+        names: Sequence[str],
+        sums: Sequence[float] | None = None,
+        counts: Sequence[float] | None = None,
+    ) -> None:
+        """`sums` and `counts` are those of the steps so far, one value a name; none by default."""
         self.names = names
-        self.sums, self.counts = [0.0] * len(names), [0.0] * len(names)
+        self.sums = list(sums or [0.0] * len(names))
+        self.counts = list(counts or [0.0] * len(names))
 
     def add(self, rows: Iterable[Mapping[str, float]]) -> None:
         """Count the statistics of further steps, one row a step."""
@@ -60,6 +67,4 @@ class Progress(tf.Module):
 
     def means(self) -> EpochMeans:
         """The means over the steps of the epoch so far."""
-        means = EpochMeans(self.names)
-        means.sums, means.counts = self.sums.numpy().tolist(), self.counts.numpy().tolist()
-        return means
+        return EpochMeans(self.names, self.sums.numpy().tolist(), self.counts.numpy().tolist())

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from config import UserError
-from train.runtime.failures import first_line
+from config import UserError, first_line
 
 
 class TensorBoard:

@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from config import UserError
+from config import UserError, first_line
 from train.runtime.cluster import Cluster, ProcessLostError
-from train.runtime.failures import first_line
 
 
 def open_strategy(distribution: str) -> tf.distribute.Strategy:
@@ -156,9 +155,9 @@ class Processes:
         others = [str(index) for index, digest in enumerate(digests) if digest != digests[0]]
         if others:
             raise UserError(
-                f"train.distribution: the {what} of process {', '.join(others)} of TF_CONFIG are "
-                "not those of the chief, number 0; all must be given the same config, images and "
-                "feature network"
+                f"train.distribution: process {', '.join(others)} of TF_CONFIG has other {what} "
+                "than the chief, number 0; all must be given the same config, images and feature "
+                "network"
             )
 
     def copy_from_chief(self, variables: Sequence[Any]) -> None:

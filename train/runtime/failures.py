@@ -1,18 +1,11 @@
-"""TensorFlow's errors in one line for the user."""
+"""Running out of memory as one line for the user. See `out_of_memory_reported`."""
 
 import contextlib
-import re
 from collections.abc import Iterator
 
 import tensorflow as tf
 
-from config import UserError
-
-
-def first_line(error: BaseException) -> str:
-    """What TensorFlow says about an error, in one line, without the names of its nodes."""
-    text = str(error).strip() or type(error).__name__
-    return re.sub(r"\{\{.*?\}\}\s*", "", text).splitlines()[0]
+from config import UserError, first_line
 
 
 @contextlib.contextmanager
