@@ -24,6 +24,7 @@ from evaluate.metrics.table import summarise
 from train.experiment.display import Display
 from train.experiment.jobs import (
     Job,
+    Prepared,
     experiment_folder,
     list_jobs,
     make_job,
@@ -31,7 +32,7 @@ from train.experiment.jobs import (
     shared_distribution,
 )
 from train.experiment.launch import default_jobs_at_once, run_jobs, train_job
-from train.experiment.preparation import JobError, Prepared, prepare_apart
+from train.experiment.preparation import JobError, prepare_apart
 from train.runtime.cluster import Cluster, read_cluster
 from train.runtime.signals import Stopped, raise_when_signalled
 from train.runtime.startup import import_tensorflow
@@ -97,8 +98,9 @@ def reproduce(
     """
     config = load(config_file, overrides)
     jobs = select_jobs(list_jobs(config, out), run_index, run_count)
-    cluster = read_cluster(shared_distribution(jobs))
-    if not cluster.is_alone and jobs_at_once not in (None, 1):
+    distribution = shared_distribution(jobs)
+    cluster = read_cluster(distribution)
+    if distribution == "multi_worker" and jobs_at_once not in (None, 1):
         raise UserError(f"--jobs: multi_worker trains one run at a time. Received: {jobs_at_once}")
     check_folders(jobs, cluster, fresh)
     to_do = jobs
@@ -110,7 +112,7 @@ def reproduce(
     if run_count is not None:
         print(f"when all runs are done: python main.py figures {shlex.quote(str(folder))}")
     elif len(failures) < len(jobs) and cluster.is_chief:
-        figures(folder)
+        with_tensorflow().figures(folder, config)
     if failures:
         raise UserError("; ".join(failures))
 

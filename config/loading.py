@@ -1,6 +1,7 @@
 """Config files. See `load`."""
 
 import re
+import warnings
 from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,9 +28,11 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     values = parse_yaml(text, where=path)
     if not isinstance(values, dict):
         raise UserError(f"{path}: a config file has sections such as data: and train:")
-    for override in overrides:
-        _override(values, override)
-    return validate(values, path)
+    keys = [_override(values, override) for override in overrides]
+    config = validate(values, path)
+    for key in keys:
+        _require_effect(config, key)
+    return config
 
 
 def validate(values: dict[str, Any], where: str | Path) -> Config:
@@ -67,6 +70,11 @@ def parse_yaml(text: str, where: str | Path) -> Any:
         raise UserError(f"{where}:{line} not valid YAML: {problem}") from error
 
 
+def to_yaml(values: dict[str, Any]) -> str:
+    """A YAML text that `parse_yaml` reads as these values."""
+    return yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+
+
 class _RepeatedKeyError(Exception):
     """A mapping has one key twice."""
 
@@ -88,17 +96,34 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"),
-    "-+0123456789",
-)
+class _Dumper(yaml.SafeDumper):
+    """Quotes the texts that `_Loader` would read as numbers."""
 
 
-def _override(values: dict[str, Any], override: str) -> None:
-    """Apply one `--set KEY=VALUE`."""
+for _class in (_Loader, _Dumper):
+    _class.add_implicit_resolver(
+        "tag:yaml.org,2002:float",
+        re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"),
+        list("-+0123456789"),
+    )
+
+
+def _override(values: dict[str, Any], override: str) -> str:
+    """Apply one `--set KEY=VALUE`; returns the key."""
     key, equals, text = override.partition("=")
     if not equals or not key.strip():
         raise UserError(f"--set takes KEY=VALUE, such as train.epochs=3. Received: {override}")
     value = parse_yaml(text, where=f"--set {override}")
     set_key(values, key, value, where=f"--set {override}")
+    return key.strip()
+
+
+def _require_effect(config: Config, key: str) -> None:
+    """Warn if runs set a key themselves, which wins over `--set`; raise UserError if all do."""
+    keeping = [name for name, run in config.experiment.runs.items() if key in run.set]
+    if len(keeping) == len(config.experiment.runs):
+        raise UserError(f"--set {key}: every run sets this key itself; change experiment.runs")
+    if keeping:
+        warnings.warn(
+            f"--set {key}: {', '.join(keeping)} keep the value of experiment.runs", stacklevel=3
+        )

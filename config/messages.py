@@ -16,6 +16,8 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
         message = f"unknown key{_suggest_key(first['loc'], model)}"
     elif first["type"] == "missing":
         message = "this key is needed"
+    elif first["type"] == "model_type":
+        message = f"takes keys with values, {{KEY: VALUE}}. Received: {first['input']!r}"
     elif key:
         message = f"{message}. Received: {first['input']!r}"
     more = f" (and {len(others)} more)" if others else ""

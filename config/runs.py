@@ -21,7 +21,7 @@ def resolve_run(config: Config, name: str) -> Config:
     where = f"experiment.runs.{name}.set"
     values = config.model_dump()
     for key, value in run.set.items():
-        section, dot, _ = key.partition(".")
+        section, dot, _ = key.strip().partition(".")
         if section == "experiment":
             raise UserError(f"{where}: {key}: a run may change any key but experiment.*")
         if not dot:
@@ -57,6 +57,18 @@ def resolve_runs(config: Config) -> dict[str, Config]:
         if other != name:
             raise UserError(f"experiment.runs: {name} equals {other}; each run needs a difference")
     return resolved
+
+
+def group_runs(config: Config, **dump: Any) -> list[tuple[list[str], Config]]:
+    """(names, config) for each group of runs that do not differ in a part of their configs.
+
+    `dump` says which part, as `include` or `exclude` of pydantic's `model_dump_json`.
+    """
+    groups: dict[str, tuple[list[str], Config]] = {}
+    for name, run_config in resolve_runs(config).items():
+        names, _ = groups.setdefault(run_config.model_dump_json(**dump), ([], run_config))
+        names.append(name)
+    return list(groups.values())
 
 
 def set_key(values: dict[str, Any], key: str, value: Any, where: str) -> None:

@@ -17,6 +17,7 @@ from pydantic import (
 FEATURES = "digits, inception_v3, inception_v3:PATH.h5, model:PATH.keras or none"
 SOURCES = "digits, folder:PATH, zip:PATH, celeba:PATH, tfrecord:GLOB or tfds:NAME"
 FIGURES_FOLDER = "figures"  # of an experiment, beside the folders of its runs
+_TAKEN_NAMES = (FIGURES_FOLDER, "report.html", "check_data.json")  # in an experiment's folder
 
 
 def _check_unique(values: list[Any]) -> list[Any]:
@@ -64,10 +65,10 @@ def _check_label(label: str) -> str:
 
 
 def _check_run_name(name: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name) or name == FIGURES_FOLDER:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}", name) or name in _TAKEN_NAMES:
         raise ValueError(
-            "a run is named as its folder: letters, digits, '.', '_' and '-', up to 100, "
-            f"and not {FIGURES_FOLDER}"
+            "a run is named as its folder: letters, digits, '.', '_' and '-', up to 60, "
+            f"and not {', '.join(_TAKEN_NAMES)}"
         )
     return name
 
@@ -138,12 +139,13 @@ def _complete_runs(runs: Any) -> Any:
                 )
         _check_unique(runs)
         runs = dict.fromkeys(runs)
-    if not isinstance(runs, dict):
-        return runs
+    if not isinstance(runs, dict) or not runs:
+        raise ValueError("takes one run or more, as a list of the paper's names or as a mapping")
     for name, run in runs.items():
         if name in PAPER_RUNS and run not in (None, {}, PAPER_RUNS[name]):
             raise ValueError(f"{name} is the paper's: leave it empty, or choose another name")
-    labelled = {n: {"label": n} | run if isinstance(run, dict) else run for n, run in runs.items()}
+    named = {name: {} if run is None else run for name, run in runs.items()}
+    labelled = {n: {"label": n} | run if isinstance(run, dict) else run for n, run in named.items()}
     return labelled | {name: PAPER_RUNS[name] for name in runs if name in PAPER_RUNS}
 
 

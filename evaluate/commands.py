@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from config import Config
+from config.runs import group_runs
 from data.preflight import check_data as read_everything
 from data.preflight import summary_lines
 from data.storage import write_whole
@@ -15,6 +16,8 @@ from evaluate.report.results import print_comparison, print_results
 from train.experiment.display import progress_bar
 from train.runs.experiment import read_compared_runs, read_runs
 
+_OF_DATA = {"data": True, "evaluate": {"batch_size", "features"}, "train": {"batch_size"}}
+
 
 def plan(config: Config, out: Path, jobs_at_once: int | None) -> None:
     """Print what an experiment would take."""
@@ -25,15 +28,23 @@ def plan(config: Config, out: Path, jobs_at_once: int | None) -> None:
 
 
 def check_data(config: Config, path: Path) -> bool:
-    """Print what is in the data, and write it to `path`; returns whether training can begin."""
-    with progress_bar("reading all images") as on_progress:
-        result = read_everything(config, on_progress)
-    for line in summary_lines(result):
-        print(line)
+    """Print what is in the data, and write it to `path`; returns whether training can begin.
+
+    Runs with data of their own are told apart by their names.
+    """
+    groups = group_runs(config, include=_OF_DATA)
+    findings = {}
+    for names, run_config in groups:
+        with progress_bar("reading all images") as on_progress:
+            found = findings[", ".join(names)] = read_everything(run_config, on_progress)
+        if len(groups) > 1:
+            print(f"runs {', '.join(names)}:")
+        print(*summary_lines(found), sep="\n")
+    result = findings if len(groups) > 1 else found
     text = json.dumps(result, indent=1, ensure_ascii=False)
     write_whole(path, lambda unfinished: unfinished.write_text(text, encoding="utf-8"))
     print(f"all of it is in {path}")
-    return not result["failures"]
+    return not any(found["failures"] for found in findings.values())
 
 
 def evaluate(run: Path) -> None:
@@ -41,9 +52,12 @@ def evaluate(run: Path) -> None:
     print_comparison(*remeasure(run))
 
 
-def figures(experiment: Path) -> None:
-    """Print the final metrics of an experiment; write its figures, tables and page."""
-    runs = read_runs(experiment)
+def figures(experiment: Path, config: Config | None = None) -> None:
+    """Print the final metrics of an experiment; write its figures, tables and page.
+
+    `config`, if there is one, has the labels and the order of the runs.
+    """
+    runs = read_runs(experiment, config)
     lines = write_outputs(runs, experiment)
     print_results(runs)
     print(*lines, sep="\n")

@@ -83,6 +83,7 @@ class Evaluator:
             "real_images": self.size,
             "real_images_sha256": self.images_digest,
             "fake_images": self.size,
+            "resolution": int(self.sheet_images.shape[1]),
             "split": "test",
             "seed": _EVALUATION_SEED + epoch,
             "bootstrap": self.replicates,

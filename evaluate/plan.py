@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from config import Config, UserError
+from config.runs import group_runs
 from data.loading import check_size, open_images, prepare, shuffled_batches
 from data.stored import ArrayImages
 from evaluate.evaluator import Evaluator
@@ -118,15 +119,12 @@ def make_plan(
     jobs_at_once = min(jobs_at_once or default_jobs_at_once(jobs, gpu_count()), len(jobs))
     threads = max(1, cores() // jobs_at_once)
     set_up_device(config.train, threads)
-    groups: dict[str, list[str]] = {}
-    configs: dict[str, Config] = {}
-    for job in jobs[: len(config.experiment.runs)]:  # those of the first seed
-        key = job.config.model_dump_json(exclude=_NO_COST)
-        configs[key] = job.config
-        groups.setdefault(key, []).append(job.run)
     missing: list[str] = []
     with out_of_memory_reported():
-        costs = [_run_cost(configs[k], groups[k], out, missing, on_progress) for k in groups]
+        costs = [
+            _run_cost(run_config, names, out, missing, on_progress)
+            for names, run_config in group_runs(config, exclude=_NO_COST)
+        ]
     if any(job.config.train.distribution not in ("auto", "none") for job in jobs):
         missing.append("the other devices of train.distribution; times are for one device")
     seeds = len(config.experiment.seeds)

@@ -2,14 +2,24 @@
 
 import csv
 import json
+import shutil
 
 import pytest
 
-from config import UserError
+from config import Config, UserError
 from evaluate.report.charts import comparison_charts
 from evaluate.report.figures import draw_figures
+from evaluate.report.protocols import name_protocols
 from evaluate.report.results import final_rows, header, protocol_lines
-from tests.conftest import PROTOCOL, assert_user_error, write_measured_run, write_sheets
+from evaluate.report.styles import PAPER_STYLES, run_style
+from tests.conftest import (
+    PROTOCOL,
+    TINY,
+    assert_user_error,
+    merge,
+    write_measured_run,
+    write_sheets,
+)
 from tests.test_report import Page
 from train.runs.experiment import read_compared_runs, read_runs
 
@@ -168,6 +178,86 @@ def test_seeds_with_other_protocols_are_not_averaged(tmp_path):
     assert final_rows(runs)[0][11] == "31.00 ±1.41 [1]; 34.00 [2]"
 
 
+def styles_of(runs, metric="encoder_loss"):
+    """{label: style} of a metric's chart."""
+    (chart,) = [chart for chart in comparison_charts(runs) if chart.name == metric]
+    return {series.label: series.style for series in chart.series}
+
+
+def write_with_resolutions(path, resolutions, **protocol):
+    """An experiment with a run for each resolution, which is in its rows unless it is None."""
+    names = [f"run_{index}" for index in range(len(resolutions))]
+    runs = {name: {"label": name, "set": {"data.split_seed": index}}
+            for index, name in enumerate(names)}  # fmt: skip
+    for name, resolution in zip(names, resolutions, strict=True):
+        known = {} if resolution is None else {"resolution": resolution}
+        write_own_run(path, name, runs, protocol=PROTOCOL | protocol | known)
+    return read_runs(path)
+
+
+def test_images_of_other_resolutions_are_not_compared(tmp_path):
+    runs = write_with_resolutions(tmp_path / "x", (16, 8))
+    assert list(curves_of(runs, "fake_psnr")) == ["run_0 [1]", "run_1 [2]"]
+    assert list(curves_of(runs, "encoder_loss")) == ["run_0", "run_1"]
+    assert protocol_lines(runs) == [
+        "FID, precision, recall: [1] digit-classifier features, 16x16, 9 real and 8 generated "
+        "images; [2] digit-classifier features, 8x8, 9 real and 8 generated images",
+        "fake PSNR, fake SSIM: [1] 16x16, 8 generated images; [2] 8x8, 8 generated images",
+        "real PSNR, real SSIM: [1] 16x16, 9 test images; [2] 8x8, 9 test images",
+    ]
+    assert [row[9] for row in final_rows(runs)] == ["30.00 [1]", "30.00 [2]"]
+
+
+def test_an_unknown_resolution_is_that_of_the_other_rows(tmp_path):
+    runs = write_with_resolutions(tmp_path / "x", (None, 16, 16), real_images_sha256="same")
+    for metric in ("fid", "fake_psnr", "real_ssim"):
+        assert len(name_protocols(runs, metric)) == 1
+        assert list(curves_of(runs, metric)) == ["run_0", "run_1", "run_2"]
+    assert [row[9] for row in final_rows(runs)] == ["30.00"] * 3
+    runs = write_with_resolutions(tmp_path / "y", (16, None, 8))
+    assert list(name_protocols(runs, "fake_ssim").values()) == [
+        "16x16, 8 generated images",
+        "unknown resolution, 8 generated images",
+        "8x8, 8 generated images",
+    ]
+
+
+def test_two_protocols_of_a_run_look_different(tmp_path):
+    folder = write_measured_run(tmp_path, "normal_dls_dg")
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").open()]
+    rows[2]["protocol"] = PROTOCOL | {"fake_images": 12}
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    first, second = styles_of(read_runs(tmp_path), "fake_psnr").values()
+    assert first == PAPER_STYLES["dls_dg"][1]
+    assert (first.color, "dashed") == second[:2]
+    assert first.marker != second.marker
+
+
+def test_styles_stay_when_other_runs_have_no_metrics(tmp_path):
+    runs = {name: {"label": name, "set": {"data.split_seed": index}}
+            for index, name in enumerate(("first", "second", "third"))}  # fmt: skip
+    runs |= {"normal_dls_dg": None, "uniform_dls_dg": None}
+    seen = []
+    for name in ("uniform_dls_dg", "third", "first", "second", "normal_dls_dg"):
+        write_own_run(tmp_path / "x", name, runs)
+        seen.append(styles_of(read_runs(tmp_path / "x")))
+    last = seen[-1]
+    for styles in seen:
+        assert styles.items() <= last.items()
+    assert len(set(last.values())) == 5
+    paper = PAPER_STYLES["dls_dg"][1]
+    assert last["DLS, DG (normal)"] == paper == run_style(0)  # the others begin after it
+    assert last["DLS, DG (uniform)"] == paper._replace(dash="dashed")
+    assert [last[name] for name in ("first", "second", "third")] == [
+        run_style(index) for index in (1, 2, 3)
+    ]
+
+
+def test_runs_of_several_experiments_have_styles_in_their_order(two):
+    styles = styles_of(read_compared_runs(two))
+    assert list(styles.values()) == [run_style(index) for index in range(3)]
+
+
 def test_seeds_and_runs_can_be_compared_too(two, tmp_path):
     first, _ = two
     runs = read_compared_runs([first / "wide", first / "normal_dls_dg" / "seed_0"])
@@ -184,7 +274,7 @@ def test_what_cannot_be_compared(two, command, tmp_path):
         ((first, first), "is named twice, by"),
         ((first, first / "wide"), "is named twice, by"),
         ((first, tmp_path / "empty"), f"{tmp_path / 'empty'}: no run with metrics here"),
-        ((first, tmp_path / "nowhere"), "nowhere: no run with metrics here"),
+        ((first, tmp_path / "nowhere"), "nowhere: no such folder"),
         ((second,), "compare takes two runs or more. Received: 1"),
         ((), "compare takes two runs or more. Received: 0"),
     ):
@@ -195,3 +285,38 @@ def test_what_cannot_be_compared(two, command, tmp_path):
     assert_user_error(code, errors, "empty is there already; choose another --out")
     with pytest.raises(UserError, match="named twice"):
         read_compared_runs([first, first / ".." / "first"])
+
+
+def test_folders_that_hold_other_runs_are_left_out(own, tmp_path):
+    experiment = shutil.copytree(own, tmp_path / "mine")
+    shutil.copytree(experiment / "wide", experiment / "wide_old")
+    with pytest.warns(UserWarning, match="wide_old holds wide; left out"):
+        assert [run.name for run in read_runs(experiment)] == list(OWN)
+
+
+def test_labels_and_order_of_a_changed_config(own):
+    reversed_runs = {name: OWN[name] for name in reversed(OWN)} | {"uniform": {"label": "new"}}
+    values = merge(TINY, {"experiment.runs": reversed_runs})
+    runs = read_runs(own, Config.model_validate(values))
+    assert [run.label for run in runs] == ["DLS, DG (normal)", "new", "$64 <b>channels"]
+
+
+def test_results_of_one_config_in_two_places(own, tmp_path):
+    here, there = (shutil.copytree(own, tmp_path / place / "mine") for place in ("here", "there"))
+    runs = read_compared_runs([here, there])
+    assert [run.name for run in runs[::3]] == ["here/mine/wide", "there/mine/wide"]
+    assert runs[3].label == "$64 <b>channels (there/mine)"
+    (tmp_path / "out").mkdir()
+    sheets = draw_figures(runs, tmp_path / "out", compares=True).sheets
+    assert len(sheets) == len(set(sheets)) == 18
+    assert sheets[0] == "here_mine_wide_fake_reconstructed"
+
+
+def test_a_damaged_sheet_is_left_out(own, tmp_path):
+    experiment = shutil.copytree(own, tmp_path / "mine")
+    sheet = experiment / "wide" / "seed_0" / "images" / "epoch_0003" / "fake_reconstructed.png"
+    sheet.write_bytes(b"")
+    with pytest.warns(UserWarning, match="fake_reconstructed is left out"):
+        drawn = draw_figures(read_runs(experiment), experiment / "figures")
+    assert "wide_fake_reconstructed" not in drawn.sheets
+    assert "wide_interpolation" in drawn.sheets

@@ -109,6 +109,7 @@ def test_protocol_says_how_the_numbers_are_made(evaluator):
         "real_images": 40,
         "real_images_sha256": evaluator.images_digest,
         "fake_images": 40,
+        "resolution": 16,
         "split": "test",
         "seed": 2**31 + 7,
     }

@@ -8,9 +8,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from config import PAPER_RUNS, UserError
 from data.storage import save_image
-from evaluate.report.charts import comparison_charts, paper_charts, run_style
+from evaluate.report import fonts
+from evaluate.report.charts import comparison_charts, paper_charts
 from evaluate.report.curves import draw_chart
 from evaluate.report.figures import draw_figures, draw_interpolation, draw_pairs
+from evaluate.report.styles import run_style
 from evaluate.sheets import tile
 from tests.conftest import PROTOCOL, write_measured_run, write_sheets
 from train.runs.experiment import read_runs
@@ -160,6 +162,54 @@ def test_a_folder_without_runs(tmp_path):
 
 
 def test_runs_of_a_comparison_are_told_apart_by_color_and_dashes():
-    styles = [run_style(index) for index in range(32)]
-    assert len(set(styles)) == 32
+    styles = [run_style(index) for index in range(64)]
+    assert len(set(styles)) == 64
     assert len({style.color for style in styles}) == 8
+    assert {style.marker for style in styles[:32]} == {"o"}
+    assert {style[:2] for style in styles[:8]} == {(style.color, "solid") for style in styles}
+
+
+def test_protocols_of_a_run_have_one_color_and_styles_that_no_run_has():
+    styles = [run_style(index) for index in range(64)]
+    for style in styles:
+        others = [style.of_protocol(index) for index in range(1, 4)]
+        assert style.of_protocol(0) == style
+        assert len(set(others)) == 3
+        assert not set(others) & set(styles)
+        assert {other.color for other in others} == {style.color}
+
+
+@pytest.mark.parametrize("count", [12, 40])
+def test_a_legend_of_many_runs_is_drawn_whole(tmp_path, count):
+    runs = {f"run_{i}": {"label": f"{i} " + "w" * 50, "set": {"train.r1_weight": 2.0 + i}}
+            for i in range(count)}  # fmt: skip
+    for name, run in runs.items():
+        write_measured_run(tmp_path, name, changes={"experiment.runs": runs} | run["set"])
+    chart = next(comparison_charts(read_runs(tmp_path)))
+    figure = draw_chart(chart)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    width, height = canvas.get_width_height()
+    (legend,) = figure.legends
+    box, axes = legend.get_window_extent(), figure.axes[0].get_window_extent()
+    assert len(legend.get_texts()) == count
+    assert 0 <= box.y0 <= box.y1 <= height
+    assert axes.x1 <= box.x0 <= box.x1 <= width
+    assert axes.width > 5 * figure.dpi
+
+
+def test_characters_in_no_font_are_boxes_with_one_warning(tmp_path, recwarn, monkeypatch):
+    fonts._warn_once.cache_clear()
+    monkeypatch.setattr(fonts, "_drawable_characters", lambda: frozenset(range(32, 127)))
+    runs = {f"run_{i}": {"label": f"{label} $<b>", "set": {"train.r1_weight": 2.0 + i}}
+            for i, label in enumerate(["日本語", "\N{PARTY POPPER}", "plain"])}  # fmt: skip
+    for name, run in runs.items():
+        write_sheets(write_measured_run(
+            tmp_path, name, changes={"experiment.runs": runs} | run["set"]
+        ), epoch=3)  # fmt: skip
+    draw_figures(read_runs(tmp_path), tmp_path / "figures")
+    (warning,) = recwarn
+    assert "figures show □ instead" in str(warning.message)
+    chart = next(comparison_charts(read_runs(tmp_path)))
+    labels = [line.get_label() for line in draw_chart(chart).axes[0].lines]
+    assert labels == [r"□□□ \$<b>", r"□ \$<b>", r"plain \$<b>"]

@@ -18,6 +18,8 @@ from config import load, resolve_run
 from evaluate.measuring import Measuring
 from models.latent import differential_entropy
 from tests.conftest import SMALLEST, assert_user_error, eagerly, make_job, read_events
+from train.experiment.jobs import list_jobs
+from train.experiment.launch import default_jobs_at_once
 from train.experiment.preparation import JobError, prepare, prepare_apart
 from train.runs.folder import RunFolder
 from train.runtime import processes
@@ -337,3 +339,28 @@ def test_runs_of_ones_own_are_trained_resumed_and_drawn(config_file, command, tm
     path = config_file(**{"experiment.runs": longer})
     code, output, _ = command("train", path, "--run", "short", "--out", tmp_path)
     assert (code, [row["step"] for row in short.rows()]) == (0, [3, 6])
+
+
+def test_checks_name_the_run_that_needs_other_data(config_file, command, tmp_path):
+    runs = {"fits": {"set": {"latent.dim": 5}}, "large": {"set": {"data.train_size": 99999}}}
+    path = config_file(**{"experiment.runs": runs})
+    code, output, _ = command("check-data", path, "--out", tmp_path)
+    assert code == 1
+    assert output.index("runs fits:") < output.index("runs large:")
+    assert output.count("training can begin") == output.count("training would fail") == 1
+    written = json.loads((tmp_path / "tiny" / "check_data.json").read_text())
+    assert [bool(found["failures"]) for found in written.values()] == [False, True]
+    code, _, errors = command("reproduce", path, "--out", tmp_path)
+    assert_user_error(code, errors, "error: large: data.source: digits has")
+
+
+def test_jobs_at_once(config_file, tmp_path):
+    runs = {
+        "mirrored": {"set": {"train.distribution": "mirrored"}},
+        "alone": {"set": {"train.distribution": "none"}},
+        "auto": {"set": {"latent.dim": 5}},
+    }
+    jobs = list_jobs(load(config_file(**{"experiment.runs": runs})), tmp_path)
+    assert default_jobs_at_once(jobs, gpus=4) == 1
+    others = [job for job in jobs if job.run != "mirrored"]
+    assert default_jobs_at_once(others, gpus=4) == 2

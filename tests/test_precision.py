@@ -200,22 +200,12 @@ def test_precision_is_what_the_accelerator_is_made_for(monkeypatch, tensorflow, 
         assert (resolved.precision, resolved.jit_compile) == (chosen, False)
 
 
-@pytest.mark.parametrize(
-    ("flags", "precision"),
-    [
-        ("flags\t\t: fpu avx2 avx512_bf16 amx_bf16\n", "mixed_bfloat16"),
-        ("flags\t\t: fpu avx2 avx512f\nflags\t\t: fpu\n", "float32"),
-        ("Features\t: fp asimd\n", "float32"),
-        (None, "float32"),
-    ],
-)
-def test_precision_of_a_processor(tmp_path, monkeypatch, flags, precision):
-    monkeypatch.setattr(device, "_CPU_INFO", tmp_path / "cpuinfo")
-    if flags is not None:
-        (tmp_path / "cpuinfo").write_text(f"processor\t: 0\n{flags}bugs\t\t: none\n")
+def test_auto_is_float32_on_processors(monkeypatch):
+    """Also on those with bfloat16: it changes the results, and is asked for by name."""
     monkeypatch.setattr(device, "tf", FakeTensorFlow())
     resolved = resolve_auto(TrainConfig())
-    assert (resolved.precision, resolved.jit_compile) == (precision, False)
+    assert (resolved.precision, resolved.jit_compile) == ("float32", False)
+    assert resolve_auto(TrainConfig(precision="mixed_bfloat16")).precision == "mixed_bfloat16"
 
 
 def test_a_run_keeps_the_precision_that_it_began_with(monkeypatch):

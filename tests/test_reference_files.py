@@ -181,3 +181,47 @@ def test_an_import_overwrites_nothing(import_files, tmp_path):
     code, _, errors, path = import_files(*NETWORK_FILES, WINDOW)
     assert_user_error(code, errors, "imported is there already; choose another --out")
     assert [file.name for file in path.iterdir()] == ["mine.txt"]
+
+
+def replace_first_weight(group, name, kind):
+    """Put something else in the place of a weight, whose values are not the file's own."""
+    shape = group[name].shape
+    del group[name]
+    if kind == "external storage":
+        size = 4 * int(np.prod(shape))
+        group.create_dataset(name, shape, np.float32, external=[("/etc/passwd", 0, size)])
+    elif kind == "external link":
+        group[name] = h5py.ExternalLink(NETWORK_FILES[0], f"/mapper/{name}")
+    elif kind == "soft link":
+        group[name] = h5py.SoftLink("/mapper/eq_dense_1/eq_dense_1_w:0")
+    elif kind == "virtual":
+        layout = h5py.VirtualLayout(shape, np.float32)
+        layout[:] = h5py.VirtualSource(NETWORK_FILES[0], f"/mapper/{name}", shape)
+        group.create_virtual_dataset(name, layout)
+    elif kind == "integers":
+        group.create_dataset(name, shape, np.int32)
+    elif kind == "enormous":
+        group.create_dataset(name, (10**6, 10**6), np.float32, chunks=(1000, 1000))
+    elif kind == "group":
+        group.create_group(name)
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("external storage", "eq_dense_w:0 has its values in another file"),
+        ("external link", "eq_dense_w:0' is missing, or a link"),
+        ("soft link", "eq_dense_w:0' is missing, or a link"),
+        ("virtual", "eq_dense_w:0 has its values in another file"),
+        ("integers", "eq_dense_w:0 has values of type int32, not of floats"),
+        ("enormous", "eq_dense_w:0 has shape (1000000, 1000000), where mapper.0.w has (12, 16)"),
+        ("group", "eq_dense_w:0 is no array"),
+    ],
+)
+def test_weights_that_lie_elsewhere_are_refused(import_files, tmp_path, kind, message):
+    path = shutil.copy(NETWORK_FILES[0], tmp_path / "mapper.h5")
+    with h5py.File(path, "r+") as file:
+        replace_first_weight(file["mapper"], "eq_dense/eq_dense_w:0", kind)
+    code, _, errors, made = import_files(path, *NETWORK_FILES[1:], WINDOW)
+    assert_user_error(code, errors, message)
+    assert not made.exists()

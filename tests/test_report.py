@@ -1,6 +1,7 @@
 """The page about a made-up experiment, as text and in a browser."""
 
 import base64
+import html
 import io
 import json
 from html.parser import HTMLParser
@@ -45,10 +46,11 @@ class Page(HTMLParser):
             self.texts.append(" ".join(text.split()))
 
     def lines(self, title):
-        """{name: trace} of the lines of a plot."""
+        """{name as it is read: trace} of the lines of a plot."""
         titles = [a["aria-label"] for tag, a in self.tags if a.get("class") == "plot"]
         plot = self.data["plots"][titles.index(title)]
-        return {trace["name"]: trace for trace in plot["data"] if "fill" not in trace}
+        lines = [trace for trace in plot["data"] if "fill" not in trace]
+        return {html.unescape(trace["name"].replace("<br>", " ")): trace for trace in lines}
 
 
 def decoded(address):
@@ -101,7 +103,9 @@ def test_the_table_and_what_was_run(made):
     row = texts.index("normal_mse_d")
     last = 10.0 * EPOCHS + 1
     assert texts[row : row + 4] == ["normal_mse_d", "14", f"{last:.3f}", f"{last:.1f}"]
-    for label, value in {"runs x seeds": "2 x 1 (seed 0)", "data source": "digits"}.items():
+    for label, value in {
+        "trained": "2 trainings of 2 runs (seed 0)", "data source": "digits"
+    }.items():  # fmt: skip
         assert texts[texts.index(label) + 1] == value
 
 
@@ -160,9 +164,51 @@ def test_several_seeds(tmp_path):
     assert [view["name"] for view in page.data["views"]] == [
         "uniform_dls_d, seed 0", "uniform_dls_d, seed 10"
     ]  # fmt: skip
-    assert "1 x 2 (seeds 0, 10)" in page.texts
-    assert any("one standard deviation over the seeds" in text for text in page.texts)
+    assert "2 trainings of 1 run (seeds 0, 10)" in page.texts
+    assert any("± is one standard deviation over the seeds." in text for text in page.texts)
     assert not any("left out" in text for text in page.texts)
+
+
+def test_runs_with_one_seed_beside_runs_with_several(tmp_path):
+    write_measured_run(tmp_path, "normal_dls_dg")
+    write_measured_run(tmp_path, "normal_dls_dg", seed=1, offset=2.0)
+    write_measured_run(tmp_path, "normal_mse_d", changes={"latent.dim": 12})
+    page = Page(write_report(read_runs(tmp_path), tmp_path))
+    texts = " ".join(page.texts)
+    assert "3 trainings of 2 runs (seeds 0, 1)" in texts
+    assert "10 (2 trainings), 12 (1 training)" in texts
+    several = "; for runs with several seeds one standard deviation over the seeds."
+    assert f"± is half a 95 % interval{several}" in texts
+    assert f"The bands are 95 % intervals{several}" in texts
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_legends_of_many_runs_lie_below_plots_of_one_height(tmp_path, browser, width):
+    labels = [f"run {i}" if i % 5 else f"run {i}, <b>a label</b> " + "w" * 30 for i in range(20)]
+    runs = {f"run_{i}": {"label": label, "set": {"train.r1_weight": 2.0 + i}}
+            for i, label in enumerate(labels)}  # fmt: skip
+    for name, run in runs.items():
+        write_measured_run(tmp_path, name, changes={"experiment.runs": runs} | run["set"])
+    path = write_report(read_runs(tmp_path), tmp_path)
+    page = browser.new_page(viewport={"width": width, "height": 900})
+    errors = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(path.as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    plot = page.locator(".plot").first
+    axes, legend, whole = (
+        place.bounding_box()
+        for place in (plot.locator(".gridlayer").first, plot.locator(".legend .bg"), plot)
+    )
+    assert legend["y"] > axes["y"] + axes["height"]
+    assert whole["y"] + whole["height"] == pytest.approx(legend["y"] + legend["height"], abs=2)
+    assert whole["height"] - legend["height"] == pytest.approx(320, abs=2)
+    assert legend["x"] + legend["width"] <= whole["x"] + whole["width"] + 1
+    texts = plot.locator(".legendtext").all_text_contents()
+    assert len(texts) == 20
+    assert texts[0].replace("\n", " ").startswith("run 0, <b>a label</b>")
+    assert plot.locator(".legend .scrollbar").bounding_box()["height"] == 0
+    assert errors == []
 
 
 def test_in_a_browser(made, browser):

@@ -35,10 +35,11 @@ def test_markdown_and_csv_hold_the_last_epochs(runs, tmp_path):
     assert lines[2].startswith("| normal_dls_dg | 4 | 0.123 |  |  | 12.3 ±1.0 [1] |")
     assert lines[3].startswith("| uniform_mse_d | 3 | 31.000 | 31.0 |")
     assert "| 31.0 [2] | 31.000 | 31.000 |" in lines[3]
-    assert lines[-2:] == [
+    assert lines[-3:] == [
         "FID: [1] some, None real and None generated images; "
         "[2] digit-classifier features, 9 real and 8 generated images",
         "precision, recall: digit-classifier features, 9 real and 8 generated images",
+        "fake PSNR: [1] None generated images; [2] 8 generated images",
     ]
     first, second = csv.DictReader((tmp_path / "results.csv").open())
     assert (first["run"], first["seed"], first["fid"]) == ("normal_dls_dg", "0", "12.34")
@@ -60,6 +61,18 @@ def test_differences_are_found():
     assert differences(recorded, measured) == ["real_ssim"]
     assert differences(recorded, measured | {"protocol": {}}) == ["real_ssim", "protocol"]
     assert differences({}, {"fid": 1.0}) == ["fid"]
+
+
+def test_an_older_row_without_a_resolution_is_no_difference(capsys):
+    recorded = {"epoch": 1, "fid": 10.0, "protocol": {"features": "some"}}
+    measured = recorded | {"intervals": {}, "protocol": {"features": "some", "resolution": 16}}
+    assert differences(recorded, measured) == []
+    other = recorded | {"protocol": {"features": "some", "resolution": 8}}
+    assert differences(other, measured) == ["protocol"]
+    print_comparison(recorded, measured, {})
+    assert "protocol" not in capsys.readouterr().out
+    print_comparison(other, measured, {})
+    assert "protocol, resolution: 8, now 16" in capsys.readouterr().out
 
 
 def test_the_comparison_shows_median_and_worst(capsys):

@@ -99,6 +99,15 @@ def test_a_run_goes_on_from_the_checkpoint_before_a_damaged_one(finished, half):
     assert states_are_equal(final_state(half.path), final_state(finished.path))
 
 
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00", b"model_checkpoint_path: 7"])
+def test_a_damaged_list_of_checkpoints_is_made_again(finished, half, content):
+    (half.checkpoints / "checkpoint").write_bytes(content)
+    (half.checkpoints / "step-.index").write_bytes(b"no checkpoint")
+    run_in(config(), half.path)
+    assert sorted(half.saved_steps()) == sorted(finished.saved_steps()) == [4, 8]
+    assert states_are_equal(final_state(half.path), final_state(finished.path))
+
+
 def test_with_all_checkpoints_damaged_nothing_is_trained_over_the_metrics(folder):
     rows = folder.metrics_path.read_bytes()
     for path in folder.saved_steps().values():

@@ -4,6 +4,7 @@ import pytest
 import yaml
 
 from config import PAPER_RUNS, Config, UserError, load, resolve_run
+from config.loading import to_yaml
 from config.runs import resolve_runs
 from train.experiment.jobs import list_jobs, make_job, shared_distribution
 
@@ -16,7 +17,7 @@ OWN = {
 
 def load_runs(tmp_path, tiny, runs):
     path = tmp_path / "runs.yaml"
-    path.write_text(yaml.safe_dump(tiny({"experiment.runs": runs}), sort_keys=False))
+    path.write_text(to_yaml(tiny({"experiment.runs": runs})))
     return load(path)
 
 
@@ -93,11 +94,14 @@ def set_of(name, **keys):
         ({"a": {"label": "_x", "set": {"latent.dim": 5}}}, "a label is one line of text"),
         ({"a": {"label": "two\nlines"}}, "a label is one line of text"),
         ({"a": {"labl": "x"}}, "experiment.runs.a.labl: unknown key; did you mean label?"),
-        ({"a": 5}, "experiment.runs.a: should be a valid dictionary"),
+        ({"a": 5}, "experiment.runs.a: takes keys with values, {KEY: VALUE}. Received: 5"),
         ({"normal_dls_dg": {"label": "x"}}, "normal_dls_dg is the paper's: leave it empty, or"),
         (["normal_dsl_d"], "a list takes normal_dls_dg, normal_dls_d"),
         (["normal_dls_d", "normal_dls_d"], "experiment.runs: each value may appear once"),
-        ([], "experiment.runs: Dictionary should have at least 1 item"),
+        ([], "experiment.runs: takes one run or more"),
+        ({}, "experiment.runs: takes one run or more"),
+        (set_of("report.html", latent__dim=5), "a run is named as its folder"),
+        ({"a": {"set": {" experiment.seeds": [7]}}}, "a run may change any key but experiment.*"),
     ],
 )
 def test_wrong_runs(tmp_path, tiny, runs, message):
@@ -118,3 +122,23 @@ def test_multi_worker_is_for_all_runs_or_none(tmp_path, tiny):
     with pytest.raises(UserError, match="multi_worker is for all runs of an experiment or none"):
         shared_distribution(list_jobs(config, tmp_path))
     assert shared_distribution([make_job(config, "a", 0, tmp_path)]) == "multi_worker"
+
+
+def test_texts_that_look_like_numbers_survive_a_run_folder(tmp_path, tiny):
+    runs = {"1e-4": {"label": "1e-3", "set": {"latent.dim": 5}}}
+    config = load_runs(tmp_path, tiny, runs)
+    folder = make_job(config, "1e-4", 0, tmp_path).folder
+    folder.create()
+    folder.write_config(resolve_run(config, "1e-4"), "1e-4", 0, "cpu")
+    record = folder.read()
+    assert (record.run, record.label, record.config.latent.dim) == ("1e-4", "1e-3", 5)
+
+
+def test_set_of_a_key_that_runs_set(tmp_path, tiny):
+    path = tmp_path / "runs.yaml"
+    path.write_text(yaml.safe_dump(tiny({"experiment.runs": OWN}), sort_keys=False))
+    with pytest.warns(UserWarning, match=r"--set model.base_channels: wide keep the value of"):
+        assert load(path, ["model.base_channels=12"]).model.base_channels == 12
+    path.write_text(yaml.safe_dump(tiny({"experiment.runs": ["normal_dls_d", "normal_mse_d"]})))
+    with pytest.raises(UserError, match=r"--set latent.prior: every run sets this key itself"):
+        load(path, ["latent.prior=uniform"])

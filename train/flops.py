@@ -15,7 +15,7 @@ from train.step import Trainer
 class Convolution(NamedTuple):
     """The shape of a convolution, whichever of its passes an operation computes.
 
-    `size` is the height of the larger end, `size // stride` that of the smaller one.
+    `size` is the height of the larger end, `size // stride` of the smaller one.
     """
 
     size: int

@@ -11,7 +11,7 @@ from models.latent import sample_prior, scale_from_window
 class Model:
     """Generator, encoder, and the latent scale s: everything that inverting an image needs.
 
-    `config` is that of one run, see `config.resolve_run`; `precision` is the Keras dtype policy of
+    `config` is one run's, see `config.resolve_run`; `precision` is the Keras dtype policy of
     the feature maps.
     """
 

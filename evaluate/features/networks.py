@@ -25,7 +25,7 @@ class FeatureNetwork:
     A call returns an array and raises ValueError for images out of range; `extract` takes and
     returns tensors. `size` is the (height, width) that images are resized to; None leaves them as
     they are. `label` names the features in plots and rows. `protocol` says exactly how they are
-    made; `digest` identifies the network there, by default that of its weights.
+    made; `digest` identifies the network there; by default it is computed from its weights.
     """
 
     def __init__(

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 # Parts of a row's protocol; where two rows differ in one, their metrics cannot be compared.
-_REAL_IMAGES = ("split", "real_images", "real_images_sha256")
+_REAL_IMAGES = ("resolution", "split", "real_images", "real_images_sha256")
+_FAKE_IMAGES = ("resolution", "fake_images")
 _FEATURES = ("features", "features_sha256", "resize", *_REAL_IMAGES, "fake_images")
 
 
@@ -73,6 +74,7 @@ METRICS = {
         "Average PSNR for generated images reconstruction",
         "PSNR (dB)",
         "higher",
+        protocol=_FAKE_IMAGES,
         figure=7,
     ),
     "fake_ssim": Metric(
@@ -81,6 +83,7 @@ METRICS = {
         "Average SSIM for generated images reconstruction",
         "SSIM",
         "higher",
+        protocol=_FAKE_IMAGES,
         figure=9,
     ),
     "real_psnr": Metric(

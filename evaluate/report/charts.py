@@ -6,28 +6,12 @@ from typing import NamedTuple
 import numpy as np
 
 from evaluate.metrics.table import METRICS
-from evaluate.report.protocols import marks, name_protocols, notes, protocol_of
+from evaluate.report.protocols import Protocol, marks, name_protocols, notes, protocol_of
+from evaluate.report.styles import PAPER_STYLES, Style, choose_styles
 from models.latent import differential_entropy
 from train.runs.experiment import MeasuredRun
 
-
-class Style(NamedTuple):
-    color: str
-    dash: str = "solid"  # solid, dashed, dotted or dashdot
-
-
-# The paper's methods in the order of its legends, by the end of a run's name.
-PAPER_STYLES = {
-    "dls_d": ("DLS, D", Style("#4c9be8")),
-    "dls_dg": ("DLS, DG", Style("#0b4f9c")),
-    "mse_d": ("No DLS, D", Style("#f2a154")),
-    "mse_dg": ("No DLS, DG", Style("#b4430b")),
-}
 PRIORS = {"normal": r"$N(0, 1^2)$", "uniform": r"$U(-\sqrt{3}, \sqrt{3})$"}
-_COLORS = (  # of the runs of a comparison, in their order
-    "#0b4f9c", "#b4430b", "#1b7f3b", "#8a3ffc", "#b3126b", "#00707a", "#7a5c00", "#4d4d4d",
-)  # fmt: skip
-_DASHES = ("solid", "dashed", "dotted", "dashdot")
 
 
 class Series(NamedTuple):
@@ -96,7 +80,7 @@ def paper_charts(runs: Sequence[MeasuredRun]) -> Iterator[tuple[int | None, Char
 
 def comparison_charts(runs: Sequence[MeasuredRun]) -> Iterator[Chart]:
     """A chart with all runs for each metric that one of them has."""
-    styled = [(run, run_style(index)) for index, run in enumerate(runs)]
+    styled = list(zip(runs, choose_styles(runs), strict=True))
     for metric_name, metric in METRICS.items():
         if metric.title:
             chart = _chart(metric_name, metric_name, metric.title, styled)
@@ -118,11 +102,6 @@ def choose_charts(runs: Sequence[MeasuredRun], compares: bool) -> list[tuple[int
     return charts
 
 
-def run_style(index: int) -> Style:
-    """The colour and dashes of the run at an index of a comparison."""
-    return Style(_COLORS[index % len(_COLORS)], _DASHES[index // len(_COLORS) % len(_DASHES)])
-
-
 def _chart(
     metric_name: str, file_name: str, title: str, styled: Sequence[tuple[MeasuredRun, Style]]
 ) -> Chart:
@@ -141,25 +120,27 @@ def _chart(
 
 
 def _run_series(
-    run: MeasuredRun, style: Style, metric: str, protocols: dict[tuple, str]
+    run: MeasuredRun, style: Style, metric: str, protocols: dict[Protocol, str]
 ) -> Iterator[Series]:
-    """The curve of a run; one for each protocol if its rows have several.
+    """The curve of a run; one for each protocol if its rows have several, in styles of their own.
 
     With one seed the band is the bootstrap 95 % interval, where there is one. With several the
     curve is their mean, and the band one standard deviation on both sides.
     """
     marked = marks(protocols)
-    for protocol in protocols:
+    for index, protocol in enumerate(protocols):
         seeds = []
         for folder in run.folders:
             rows = [row for row in folder.rows() if row.get(metric) is not None]
-            same = {row["epoch"]: row for row in rows if protocol_of(row, metric) == protocol}
+            same = {
+                row["epoch"]: row for row in rows if protocol_of(row, metric, protocols) == protocol
+            }
             seeds += [same] if same else []
         epochs = sorted(set.intersection(*map(set, seeds))) if seeds else []
         if epochs:
             band = _one_seed if len(seeds) == 1 else _several_seeds
             label = f"{run.label}{marked[protocol]}"
-            yield Series(label, style, epochs, *band(seeds, epochs, metric))
+            yield Series(label, style.of_protocol(index), epochs, *band(seeds, epochs, metric))
 
 
 def _one_seed(

@@ -6,12 +6,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from evaluate.report.charts import Chart
+from evaluate.report.fonts import drawable
 
 DPI = 150
 BAND_OPACITY = 0.15
 _SIZE = (6.0, 3.8)  # inches
 _MOST_INSIDE = 6  # curves of a legend inside the axes
-_LEGEND_WIDTH = 2.6  # inches, beside the axes
+_MOST_IN_COLUMN = 24  # labels of a legend beside the axes
+_LABEL_LENGTH = 60  # characters of a line
+_LEGEND_MARGIN = 0.1  # inches above and below a legend beside the axes
+_POINT = 2.5  # size of the first marker; others must be larger to be told apart
+_OTHER_MARKER = 4.5
 _NOTE_HEIGHT = 0.2
 _NOTE_LENGTH = 110  # characters of a line
 
@@ -19,20 +24,18 @@ _NOTE_LENGTH = 110  # characters of a line
 def draw_chart(chart: Chart) -> Figure:
     """A figure with a line and a band for each series, a legend and the chart's notes."""
     notes = [line for note in chart.notes for line in _wrap(note)]
-    has_legend_outside = len(chart.series) + len(chart.levels) > _MOST_INSIDE
-    width = _SIZE[0] + (_LEGEND_WIDTH if has_legend_outside else 0)
     height = _SIZE[1] + (_NOTE_HEIGHT * len(notes) if len(chart.notes) > 1 else 0)
-    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+    figure = Figure(figsize=(_SIZE[0], height), dpi=DPI, layout="constrained")
     axes = figure.add_subplot()
     for label, style, epochs, values, low, high in chart.series:
         axes.plot(
             epochs,
             values,
-            label=without_formulas(label),
+            label="\n".join(map(without_formulas, textwrap.wrap(label, _LABEL_LENGTH))),
             color=style.color,
             linestyle=style.dash,
-            marker="o",
-            markersize=2.5,
+            marker=style.marker,
+            markersize=_POINT if style.marker == "o" else _OTHER_MARKER,
         )
         axes.fill_between(epochs, low, high, color=style.color, alpha=BAND_OPACITY, lw=0)
     for label, value in chart.levels:
@@ -43,12 +46,23 @@ def draw_chart(chart: Chart) -> Figure:
         axes.set_ylim(0, chart.limit)
         place = {"transform": axes.transAxes, "ha": "center", "va": "top", "fontsize": 7}
         axes.text(0.5, 0.98, chart.limit_note, **place)
-    if has_legend_outside:
-        figure.legend(frameon=False, fontsize=7, handlelength=4, loc="outside right upper")
+    if len(chart.series) + len(chart.levels) > _MOST_INSIDE:
+        _add_legend_beside(figure, len(chart.series) + len(chart.levels))
     else:
         axes.legend(frameon=False, fontsize=8)
     _label(axes, chart, notes)
     return figure
+
+
+def _add_legend_beside(figure: Figure, labels: int) -> None:
+    """Add a legend in one or two columns; the figure grows, so that the axes keep their width."""
+    columns = 1 if labels <= _MOST_IN_COLUMN else 2
+    legend = figure.legend(
+        frameon=False, fontsize=7, handlelength=4, loc="outside right upper", ncols=columns
+    )
+    box = legend.get_window_extent()
+    width, height = box.width / figure.dpi, box.height / figure.dpi + 2 * _LEGEND_MARGIN
+    figure.set_size_inches(_SIZE[0] + width, max(figure.get_figheight(), height))
 
 
 def _label(axes: Axes, chart: Chart, notes: list[str]) -> None:
@@ -70,5 +84,5 @@ def _wrap(note: str) -> list[str]:
 
 
 def without_formulas(text: str) -> str:
-    """A user's text, in which a dollar sign does not begin a formula."""
-    return text.replace("$", r"\$")
+    """A user's text that can be drawn, in which a dollar sign does not begin a formula."""
+    return drawable(text).replace("$", r"\$")

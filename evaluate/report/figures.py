@@ -1,5 +1,7 @@
 """The figures of an experiment or a comparison as files. See `draw_figures`."""
 
+import re
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -8,6 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
+from config import first_line
 from evaluate.metrics.table import METRICS
 from evaluate.report.charts import PRIORS, choose_charts
 from evaluate.report.curves import DPI, draw_chart, without_formulas
@@ -101,29 +104,42 @@ def _draw_paper_sheets(runs: Sequence[MeasuredRun], folder: Path) -> dict[int, P
 def _draw_sheets(runs: Sequence[MeasuredRun], folder: Path) -> list[str]:
     """The sheets of all runs that have some; returns the names of the files."""
     names = []
-    for run in runs:
+    for run, stem in zip(runs, _file_stems(runs), strict=True):
         label = without_formulas(run.label)
         titles = {name: f"{label}: {title}" for name, title in _TITLES.items()}
         for sheet, figure in _sheet_figures(run, titles):
-            name = f"{run.name.replace('/', '_')}_{sheet}"
+            name = f"{stem}_{sheet}"
             _save(figure, folder / f"{name}.png")
             names.append(name)
     return names
 
 
+def _file_stems(runs: Sequence[MeasuredRun]) -> list[str]:
+    """Beginnings of file names for the runs, each another one, none hidden."""
+    stems: list[str] = []
+    for run in runs:
+        stem = re.sub(r"[^A-Za-z0-9._-]+", "_", run.name).lstrip("._-")
+        stems.append(f"{stem}_{len(stems)}" if stem in stems else stem)
+    return stems
+
+
 def _sheet_figures(run: MeasuredRun, titles: Mapping[str, str]) -> Iterator[tuple[str, Figure]]:
     """(name, figure) of the sheets of a run's first seed after its last epoch with metrics.
 
-    The sheets of an epoch are drawn before its row is written.
+    The sheets of an epoch are drawn before its row is written. A damaged sheet is left out, with a
+    warning.
     """
     seed = run.folders[0]
     images = seed.images(seed.evaluated_rows()[-1]["epoch"])
     for name, title in titles.items():
-        if name == _INTERPOLATION:
-            if run.config and (images / "interpolation_1.png").exists():
-                yield name, draw_interpolation(images, title, run.config.latent.prior)
-        elif (images / f"{name}.png").exists():
-            yield name, draw_pairs(images, name, title)
+        try:
+            if name == _INTERPOLATION:
+                if run.config and (images / "interpolation_1.png").exists():
+                    yield name, draw_interpolation(images, title, run.config.latent.prior)
+            elif (images / f"{name}.png").exists():
+                yield name, draw_pairs(images, name, title)
+        except (OSError, SyntaxError, ValueError) as error:  # Pillow's, for damaged files
+            warnings.warn(f"{images}: {name} is left out: {first_line(error)}", stacklevel=2)
 
 
 def draw_pairs(images: Path, name: str, title: str) -> Figure:

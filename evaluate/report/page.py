@@ -60,13 +60,23 @@ def write_report(
             path.name: quote(f"{FIGURES_FOLDER}/{path.name}")
             for path in sorted((folder / FIGURES_FOLDER).glob("*.png"))
         },
-        has_several_seeds=len(seeds) > len(runs),
+        **_spreads(runs),
         **_tables(runs),
         **_curves_and_views(seeds, [chart for _, chart in choose_charts(runs, compares)]),
     )
     path = folder / "report.html"
     write_whole(path, lambda unfinished: unfinished.write_text(page, encoding="utf-8"))
     return path
+
+
+def _spreads(runs: Sequence[MeasuredRun]) -> dict[str, str]:
+    """What the page says that "±" in the table and the bands of the curves are."""
+    have_several = {len(run.folders) > 1 for run in runs}
+    deviation = "one standard deviation over the seeds"
+    if have_several == {True}:
+        return {"plus_minus": deviation, "bands": deviation}
+    several = f"; for runs with several seeds {deviation}" if True in have_several else ""
+    return {"plus_minus": f"half a 95 % interval{several}", "bands": f"95 % intervals{several}"}
 
 
 def _tables(runs: Sequence[MeasuredRun]) -> dict[str, Any]:
@@ -97,6 +107,8 @@ def _curves_and_views(
             "plots": [plot["figure"] for plot in plots],
             "views": views,
             "scale_layout": SCALE_LAYOUT,
+            "height": SCALE_LAYOUT["height"],
+            "margin_below": SCALE_LAYOUT["margin"]["b"],
             "on_dark": {color: _on_dark(color) for color in colors},
         },
     }
@@ -117,17 +129,22 @@ def _facts(seeds: Sequence[tuple[MeasuredRun, RunFolder]]) -> dict[str, str]:
     """What was run, as {label: value}; where runs differ, each value and how many have it."""
     facts_of_each = [_run_facts(seed) for _, seed in seeds]
     numbers = sorted({seed.seed for _, seed in seeds}, key=lambda seed: (len(seed), seed))
+    runs = _count(len({run.name for run, _ in seeds}), "run")
     plural = "s" if len(numbers) > 1 else ""
-    names = len({run.name for run, _ in seeds})
-    facts = {"runs x seeds": f"{names} x {len(numbers)} (seed{plural} {', '.join(numbers)})"}
+    trained = f"{_count(len(seeds), 'training')} of {runs} (seed{plural} {', '.join(numbers)})"
+    facts = {"trained": trained}
     for label in dict.fromkeys(label for facts_of_run in facts_of_each for label in facts_of_run):
         values = Counter(str(each[label]) for each in facts_of_each if label in each)
         facts[label] = (
-            ", ".join(f"{value} ({count} runs)" for value, count in values.items())
+            ", ".join(f"{value} ({_count(n, 'training')})" for value, n in values.items())
             if len(values) > 1
             else next(iter(values))
         )
     return facts
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("s" if number > 1 else "")
 
 
 def _run_facts(folder: RunFolder) -> dict[str, Any]:

@@ -14,7 +14,14 @@ from rich.table import Table
 
 from evaluate.metrics.precision_recall import NeighbourMetrics
 from evaluate.metrics.table import METRICS, TABLE
-from evaluate.report.protocols import Protocol, marks, name_protocols, notes, protocol_of
+from evaluate.report.protocols import (
+    Protocol,
+    is_same_protocol,
+    marks,
+    name_protocols,
+    notes,
+    protocol_of,
+)
 from train.runs.experiment import MeasuredRun
 
 _INTERVAL_ENDS = ("low", "high")
@@ -58,7 +65,11 @@ def _cell(
     """The text of one metric; `rows` has one row a seed. Each protocol has its own value."""
     texts = []
     for protocol, mark in marks(protocols).items():
-        same = [r for r in rows if r.get(metric) is not None and protocol_of(r, metric) == protocol]
+        same = [
+            row
+            for row in rows
+            if row.get(metric) is not None and protocol_of(row, metric, protocols) == protocol
+        ]
         if same:
             values = [row[metric] for row in same]
             text = _mean_and_deviation(values, METRICS[metric].form)
@@ -137,7 +148,8 @@ def differences(
 ) -> list[str]:
     """The names of metrics of `measured` that are missing from `recorded` or differ there.
 
-    Numbers differ if they are more than `tolerance` apart, relatively; the protocol must be equal.
+    Numbers differ if they are more than `tolerance` apart, relatively; the protocol must be equal,
+    except that rows of older versions have no resolution in it.
     """
     return [
         name
@@ -149,6 +161,8 @@ def differences(
 def _agree(before: Any, now: Any, tolerance: float) -> bool:
     if isinstance(before, int | float) and isinstance(now, int | float):
         return math.isclose(before, now, rel_tol=tolerance, abs_tol=1e-12)
+    if isinstance(before, dict) and isinstance(now, dict):
+        return is_same_protocol(before, now)
     return before == now
 
 
@@ -191,7 +205,7 @@ def _verdict(recorded: Mapping[str, Any], measured: Mapping[str, Any]) -> Iterat
     yield f"epoch {recorded['epoch']}: {verdict}"
     before = recorded.get("protocol", {})
     for key, now in measured.get("protocol", {}).items():
-        if before.get(key) != now:
+        if "protocol" in different and before.get(key) != now:
             yield f"protocol, {key}: {before.get(key)}, now {now}"
 
 

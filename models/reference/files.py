@@ -11,6 +11,7 @@ of the layer or weight in the file, such as eq_dense or eq_dense/eq_dense_w:0.
 import io
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -32,24 +33,45 @@ def read_h5(
     expected = [name for name, _ in _weight_order(network, shapes)]
     try:
         with h5py.File(path) as file:
-            root = file.get("model_weights", file)  # the group in a whole model that Keras 2 saved
-            arrays = [
-                (keras_name, np.asarray(root[layer][keras_name]))
+            root = _open(file, "model_weights") if "model_weights" in file else file
+            datasets = [
+                (ascii(keras_name).strip("'"), _open(root, f"{layer}/{keras_name}"))
                 for layer in map(_to_text, root.attrs["layer_names"])
-                for keras_name in map(_to_text, root[layer].attrs["weight_names"])
+                for keras_name in map(_to_text, _open(root, layer).attrs["weight_names"])
             ]
+            for name, (keras_name, dataset) in zip(expected, datasets, strict=False):
+                _check_dataset(dataset, keras_name, name, shapes[name])
+            if len(datasets) != len(expected):
+                found = len(datasets)
+                raise ValueError(f"{found} weights, where the {network} has {len(expected)}")
+            arrays = [(keras_name, dataset[()]) for keras_name, dataset in datasets]
     except (KeyError, OSError, TypeError, RuntimeError) as error:
         raise ValueError(f"not a weight file of Keras 2: {str(error).splitlines()[0]}") from error
-    for name, (keras_name, array) in zip(expected, arrays, strict=False):
-        if array.shape != shapes[name]:
-            raise ValueError(
-                f"{keras_name} has shape {array.shape}, where {name} has {shapes[name]}"
-            )
+    for keras_name, array in arrays:
         if not np.all(np.isfinite(array)):
             raise ValueError(f"{keras_name} has values that are not finite")
-    if len(arrays) != len(expected):
-        raise ValueError(f"{len(arrays)} weights, where the {network} has {len(expected)}")
     return {name: array for name, (_, array) in zip(expected, arrays, strict=True)}
+
+
+def _open(group: h5py.Group, path: str) -> h5py.Group | h5py.Dataset:
+    """A member of a group. Raises ValueError for a link, which could lead to any other file."""
+    for part in filter(None, path.split("/")):
+        if not isinstance(group.get(part, getlink=True), h5py.HardLink):
+            raise ValueError(f"{path!a} is missing, or a link")
+        group = group[part]
+    return group
+
+
+def _check_dataset(dataset: Any, keras_name: str, name: str, shape: tuple[int, ...]) -> None:
+    """Raise ValueError, before a value is read, for what the authors' code does not write."""
+    if not isinstance(dataset, h5py.Dataset):
+        raise ValueError(f"{keras_name} is no array")
+    if dataset.external or dataset.is_virtual:
+        raise ValueError(f"{keras_name} has its values in another file")
+    if dataset.dtype not in (np.float32, np.float64):
+        raise ValueError(f"{keras_name} has values of type {dataset.dtype}, not of floats")
+    if dataset.shape != shape:
+        raise ValueError(f"{keras_name} has shape {dataset.shape}, where {name} has {shape}")
 
 
 def write_h5(path: str | Path, network: str, arrays: Mapping[str, np.ndarray]) -> None:

@@ -51,6 +51,15 @@ Event = Connected | StepsDone
 OnEvent = Callable[[Event], None]
 
 
+class Prepared(NamedTuple):
+    """What the checks before a training found; `steps_per_epoch` has a number for each job."""
+
+    steps_per_epoch: list[int]
+    gpus: int
+    device: str
+    precisions: list[str]
+
+
 class Measuring(Protocol):
     """What measures the runs of an experiment: `evaluate.measuring.Measuring`."""
 

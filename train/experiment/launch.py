@@ -16,7 +16,6 @@ from train.experiment.jobs import (
     Job,
     Measuring,
     OnEvent,
-    shared_distribution,
 )
 from train.experiment.preparation import JobError
 from train.runtime import processes
@@ -39,7 +38,7 @@ def train_job(
 
 def default_jobs_at_once(jobs: Sequence[Job], gpus: int) -> int:
     """One job for each GPU, or without GPUs for each core; 1 if a job uses several devices."""
-    if shared_distribution(jobs) not in ("auto", "none"):
+    if any(job.config.train.distribution not in ("auto", "none") for job in jobs):
         return 1
     return max(1, min(len(jobs), gpus or cores()))
 

@@ -4,25 +4,14 @@ import contextlib
 import queue
 import traceback
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from config import UserError, in_one_line
-from train.experiment.display import progress_bar
-from train.experiment.jobs import Job, Measuring, require_divisible
+from train.experiment.jobs import Job, Measuring, Prepared
 from train.runtime import processes
 from train.runtime.cluster import Cluster
 from train.runtime.startup import import_tensorflow
 
 _WAIT_SECONDS = 0.5
-
-
-class Prepared(NamedTuple):
-    """What `prepare` found out; `steps_per_epoch` has one number for each job."""
-
-    steps_per_epoch: list[int]
-    gpus: int
-    device: str
-    precisions: list[str]
 
 
 class JobError(Exception):
@@ -36,26 +25,9 @@ def prepare(jobs: Sequence[Job], cluster: Cluster, measuring: Measuring) -> Prep
             job.folder.create()
             job.check_folder()
     import_tensorflow()
-    from data.loading import prepare as prepare_data
-    from train.runtime.device import device_name, gpu_count, resolve_auto
+    from train.experiment.checks import check_jobs
 
-    gpus = gpu_count()
-    steps_per_epoch, checked = [], {}
-    for job in jobs:
-        if not cluster.is_alone:
-            require_divisible(job.config, len(cluster.addresses) * max(1, gpus))
-        needs = job.config.model_dump_json(include={"data", "evaluate"})
-        key = f"{needs} {job.config.train.batch_size}"
-        if key not in checked:
-            with progress_bar("looking at the data") as on_progress:
-                sizes, left_out = prepare_data(job.config, on_progress)
-            if left_out:
-                print(f"{left_out} bad images are left out; `python main.py check-data` lists them")
-            measuring.check(job.config)
-            checked[key] = sizes["train"] // job.config.train.batch_size
-        steps_per_epoch.append(checked[key])
-    precisions = {resolve_auto(job.config.train, job.folder.recorded()).precision for job in jobs}
-    return Prepared(steps_per_epoch, gpus, device_name(), sorted(precisions))
+    return check_jobs(jobs, cluster, measuring)
 
 
 def prepare_apart(jobs: Sequence[Job], cluster: Cluster, measuring: Measuring) -> Prepared:

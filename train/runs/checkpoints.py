@@ -28,6 +28,7 @@ def restore_newest(
     the file. Raises UserError if all are damaged, or gone while metrics are there.
     """
     tried: set[tuple[int, Path]] = set()
+    holds_other_objects = False
     while untried := _saved(folder, steps) - tried:  # a run that is training replaces them
         for step, path in sorted(untried, reverse=True):
             try:
@@ -40,8 +41,14 @@ def restore_newest(
             except (MemoryError, tf.errors.ResourceExhaustedError):
                 raise
             except Exception as error:  # TensorFlow raises a class for each kind of damage
+                holds_other_objects |= isinstance(error, AssertionError)
                 warnings.warn(f"{path} cannot be read: {first_line(error)}", stacklevel=2)
         tried |= untried
+    if holds_other_objects:
+        raise UserError(
+            f"{folder.checkpoints}: another version of this code saved them; they can be used "
+            "(sample, reconstruct, evaluate), but not trained on"
+        )
     if tried or (steps is None and folder.rows()):
         raise UserError(f"{folder.checkpoints}: no checkpoint that can be read")
     return None
@@ -82,9 +89,22 @@ class Checkpoints:
             self._best = self._manage(folder.best, 1)
 
     def _manage(self, path: Path, kept: int) -> tf.train.CheckpointManager:
+        self._rebuild_list(path)
         return tf.train.CheckpointManager(
             self._checkpoint, str(path), kept, checkpoint_name=CHECKPOINT_NAME
         )
+
+    def _rebuild_list(self, path: Path) -> None:
+        """Write TensorFlow's list of checkpoints, which may be damaged, from what is there."""
+        saved = self.folder.saved_steps(best=path == self.folder.best)
+        paths = [saved[step] for step in sorted(saved)]
+        if paths:
+            (path / "checkpoint").unlink(missing_ok=True)
+            names = list(map(str, paths))
+            times = [p.with_suffix(".index").stat().st_mtime for p in paths]
+            tf.compat.v1.train.update_checkpoint_state(
+                str(path), names[-1], names, all_model_checkpoint_timestamps=times
+            )
 
     def restore(self) -> int | None:
         """Bring the trainer to the newest state, see `restore_newest`; returns its step."""

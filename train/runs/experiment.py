@@ -1,5 +1,6 @@
 """The runs of an experiment that have metrics. See `read_runs` and `read_compared_runs`."""
 
+import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -25,15 +26,20 @@ class MeasuredRun(NamedTuple):
         return self.name in PAPER_RUNS
 
 
-def read_runs(experiment_folder: Path) -> list[MeasuredRun]:
+def read_runs(experiment_folder: Path, config: Config | None = None) -> list[MeasuredRun]:
     """The runs with metrics in the folder of an experiment, in the order of its config.
 
-    Raises UserError if there is none.
+    The labels and the order are those of `config`, or else of the runs' own configs. A folder that
+    is not named as the run in it is left out, with a warning. Raises UserError if there is none.
     """
     runs = _find_runs(Path(experiment_folder))
     if not runs:
         raise UserError(f"{experiment_folder}: no run with metrics here (looked for */seed_*/)")
-    return runs
+    if config is None:
+        return runs
+    listed = config.experiment.runs
+    runs = [r._replace(label=listed[r.name].label) if r.name in listed else r for r in runs]
+    return _sorted(runs, list(listed))
 
 
 def read_compared_runs(paths: Sequence[Path]) -> list[MeasuredRun]:
@@ -60,9 +66,12 @@ def read_compared_runs(paths: Sequence[Path]) -> list[MeasuredRun]:
 
 
 def _find_compared(path: Path) -> Iterator[MeasuredRun]:
-    if (path / "config.yaml").exists():
-        yield from _measured(path.name, [RunFolder(path)])
-    elif any(path.glob("seed_*/config.yaml")):
+    if not path.is_dir():
+        raise UserError(f"{path}: no such folder")
+    if (path / "config.yaml").exists() or (path / "metrics.jsonl").exists():
+        name = path.resolve().parent.name if path.name.startswith("seed_") else path.name
+        yield from _measured(name, [RunFolder(path)])
+    elif any(path.glob("seed_*")):
         yield from _measured(path.name, [RunFolder(seed) for seed in sorted(path.glob("seed_*"))])
     else:
         yield from _find_runs(path)
@@ -73,10 +82,20 @@ def _find_runs(experiment_folder: Path) -> list[MeasuredRun]:
     by_name: dict[str, list[RunFolder]] = {}
     for path in folders:
         by_name.setdefault(path.parent.name, []).append(RunFolder(path))
-    measured = [run for name, found in by_name.items() for run in _measured(name, found)]
+    measured = []
+    for name, seeds in by_name.items():
+        for run in _measured(name, seeds):
+            if run.name == name:
+                measured.append(run)
+            else:
+                warnings.warn(f"{seeds[0].path.parent} holds {run.name}; left out", stacklevel=2)
     listed = [list(run.config.experiment.runs) for run in measured if run.config]
-    order = max(listed, key=len, default=[]) + list(PAPER_RUNS)  # the config with most runs
-    return sorted(measured, key=lambda run: [*order, run.name].index(run.name))
+    return _sorted(measured, max(listed, key=len, default=[]))  # the config with most runs
+
+
+def _sorted(runs: list[MeasuredRun], order: list[str]) -> list[MeasuredRun]:
+    order = [*order, *PAPER_RUNS]
+    return sorted(runs, key=lambda run: [*order, run.name].index(run.name))
 
 
 def _measured(name: str, folders: list[RunFolder]) -> Iterator[MeasuredRun]:
@@ -88,9 +107,8 @@ def _measured(name: str, folders: list[RunFolder]) -> Iterator[MeasuredRun]:
     if record:
         yield MeasuredRun(record.run, record.label, folders, record.config)
     else:
-        yield MeasuredRun(
-            name, PAPER_RUNS[name].label if name in PAPER_RUNS else name, folders, None
-        )
+        label = PAPER_RUNS[name].label if name in PAPER_RUNS else name
+        yield MeasuredRun(name, label, folders, None)
 
 
 def _read_record(folders: list[RunFolder]) -> RunRecord | None:
@@ -104,25 +122,34 @@ def _read_record(folders: list[RunFolder]) -> RunRecord | None:
 
 
 def _make_unique(runs: list[MeasuredRun]) -> list[MeasuredRun]:
-    """The same runs with names and labels that occur once."""
+    """The same runs with names and labels that occur once.
+
+    The experiment's name tells two apart, or as much of the path of its folder as differs, or else
+    the seed.
+    """
     names = Counter(run.name for run in runs)
     labels = Counter(run.label for run in runs)
-    for place in (_experiment_name, _seed_folder):
+    named = runs
+    for places in _places(runs):
         named = [
             run._replace(
-                name=f"{place(run)}/{run.name}" if names[run.name] > 1 else run.name,
-                label=f"{run.label} ({place(run)})" if labels[run.label] > 1 else run.label,
+                name=f"{place}/{run.name}" if names[run.name] > 1 else run.name,
+                label=f"{run.label} ({place})" if labels[run.label] > 1 else run.label,
             )
-            for run in runs
+            for run, place in zip(runs, places, strict=True)
         ]
         if len({run.name for run in named}) == len({run.label for run in named}) == len(runs):
             break
     return named
 
 
-def _experiment_name(run: MeasuredRun) -> str:
-    return run.config.experiment.name if run.config else _seed_folder(run)
-
-
-def _seed_folder(run: MeasuredRun) -> str:
-    return str(run.folders[0].path)
+def _places(runs: list[MeasuredRun]) -> Iterator[list[str]]:
+    """Texts that tell runs apart, from the shortest to the longest."""
+    folders = [run.folders[0].path.resolve() for run in runs]
+    around = [f.parents[1] if f.name.startswith("seed_") else f.parent for f in folders]
+    if all(run.config for run in runs):
+        yield [run.config.experiment.name for run in runs]
+    for depth in range(1, max(len(path.parts) for path in around)):
+        yield ["/".join(path.parts[1:][-depth:]) for path in around]
+    yield [f"{path.name}/{f.name}" for path, f in zip(around, folders, strict=True)]
+    yield [str(folder) for folder in folders]

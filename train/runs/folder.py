@@ -14,10 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
-
 from config import Config, UserError, find_run, reason
-from config.loading import parse_yaml, validate_run
+from config.loading import parse_yaml, to_yaml, validate_run
 from data.storage import write_whole
 from train.runs.changes import MAY_CHANGE, list_changes
 from train.runs.rows import append_row, read_rows
@@ -77,11 +75,9 @@ class RunFolder:
 
     @property
     def results_folder(self) -> Path:
-        """The folder of all experiments, or this one if its path does not end in <run>/seed_<n>."""
+        """The folder of all experiments, or this one if it does not stand in its run's folder."""
         path = self.path.resolve()
-        record = self.read()
-        in_place = self.in_experiment(Path(), record.run, record.seed).path
-        is_in_place = path.parts[-2:] == in_place.parts and len(path.parents) > 2
+        is_in_place = path.parent.name == self.read().run and len(path.parents) > 2
         return path.parents[2] if is_in_place else path
 
     def create(self) -> None:
@@ -140,7 +136,8 @@ class RunFolder:
     def saved_steps(self, best: bool = False) -> dict[int, Path]:
         """{step: path without ending} of the last checkpoints, or of the best one."""
         files = (self.best if best else self.checkpoints).glob(f"{CHECKPOINT_NAME}-*.index")
-        return {int(file.stem.rpartition("-")[2]): file.with_suffix("") for file in files}
+        numbered = {file.stem.rpartition("-")[2]: file.with_suffix("") for file in files}
+        return {int(number): path for number, path in numbered.items() if number.isdecimal()}
 
     def rows(self) -> list[dict[str, Any]]:
         """The rows of metrics.jsonl, one an epoch; none if there is no such file yet."""
@@ -183,7 +180,8 @@ class RunFolder:
         if not self.config_path.exists():
             return
         before = self.read()
-        if (before.run, before.seed) != (run, seed):
+        is_import = "imported" in before.recorded  # it may be trained on with any seed
+        if before.run != run or (before.seed != seed and not is_import):
             raise UserError(
                 f"{self.path} holds {before.run}, seed {before.seed}, not {run}, seed {seed}; "
                 "move it away"
@@ -232,7 +230,7 @@ class RunFolder:
                 return
             entry = f"after epoch {self.epochs_done()}: {'; '.join(changes)}"
             recorded["changes"] = [*recorded.get("changes", []), entry]
-        text = yaml.safe_dump(config.model_dump() | {"recorded": recorded}, sort_keys=False)
+        text = to_yaml(config.model_dump() | {"recorded": recorded})
         write_whole(self.config_path, lambda path: path.write_text(text, encoding="utf-8"))
 
 

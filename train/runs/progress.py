@@ -20,7 +20,7 @@ class EpochMeans:
         sums: Sequence[float] | None = None,
         counts: Sequence[float] | None = None,
     ) -> None:
-        """`sums` and `counts` are those of the steps so far, one value a name; none by default."""
+        """`sums` and `counts` of the steps so far have one value a name; by default zeros."""
         self.names = names
         self.sums = list(sums or [0.0] * len(names))
         self.counts = list(counts or [0.0] * len(names))

@@ -1,11 +1,9 @@
 """The device that TensorFlow computes on. See `set_up_device`."""
 
 import os
-import re
 import resource
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -13,8 +11,6 @@ import tensorflow as tf
 from config.sections import TrainConfig
 from train.runtime.startup import cores
 
-_CPU_INFO = Path("/proc/cpuinfo")
-_BFLOAT16_CPU = {"amx_bf16", "avx512_bf16"}
 _AMPERE, _VOLTA = (8, 0), (7, 0)
 
 
@@ -65,26 +61,20 @@ def resolve_auto(
 
 
 def _choose_precision() -> str:
-    """The Keras dtype policy to train with: the narrowest that the device is made for."""
+    """The Keras dtype policy to train with: the narrowest that an accelerator is made for.
+
+    On CPUs it is float32: a narrower one changes the results, so that users ask for it by name.
+    """
     if tf.config.list_physical_devices("TPU"):
         return "mixed_bfloat16"
     gpus = tf.config.list_physical_devices("GPU")
     if not gpus:
-        return "mixed_bfloat16" if _BFLOAT16_CPU & _cpu_flags() else "float32"
+        return "float32"
     details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
     capability = min(detail.get("compute_capability", (0, 0)) for detail in details)
     if capability >= _AMPERE:
         return "mixed_bfloat16"
     return "mixed_float16" if capability >= _VOLTA else "float32"
-
-
-def _cpu_flags() -> set[str]:
-    """The features that the processor has; none where Linux does not tell."""
-    try:
-        text = _CPU_INFO.read_text(encoding="utf-8")
-    except OSError:
-        return set()
-    return set(re.search(r"^flags\s*:(.*)$", text + "\nflags:", re.MULTILINE)[1].split())
 
 
 def gpu_count() -> int:

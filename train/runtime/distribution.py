@@ -186,7 +186,7 @@ class Processes:
 
 
 def _replica_number() -> tf.Tensor:
-    """In a replica context: the number of this replica among those of all processes."""
+    """In a replica context: the number of this replica, counted over all processes."""
     return tf.distribute.get_replica_context().replica_id_in_sync_group
 
 

@@ -1,0 +1,77 @@
+"""Colours, dashes and markers of curves. See `choose_styles`."""
+
+import itertools
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from config import PAPER_RUNS
+from train.runs.experiment import MeasuredRun
+
+_COLORS = (
+    "#0b4f9c", "#b4430b", "#1b7f3b", "#8a3ffc", "#b3126b", "#00707a", "#7a5c00", "#4d4d4d",
+)  # fmt: skip
+_DASHES = ("solid", "dashed", "dotted", "dashdot")
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">")  # as Matplotlib names them
+
+
+class Style(NamedTuple):
+    color: str
+    dash: str = _DASHES[0]
+    marker: str = _MARKERS[0]
+
+    def of_protocol(self, index: int) -> "Style":
+        """The style for values of the protocol at an index of a chart's protocols.
+
+        The first protocol keeps the run's style. Each other one changes dashes and marker, so that
+        the curve looks like no other of the same colour.
+        """
+        dash = _DASHES.index(self.dash) + index
+        marker = _MARKERS.index(self.marker) + 2 * index  # the next marker is another run's
+        return Style(self.color, _DASHES[dash % len(_DASHES)], _MARKERS[marker % len(_MARKERS)])
+
+
+# The paper's methods in the order of its legends, by the end of a run's name.
+PAPER_STYLES = {
+    "dls_d": ("DLS, D", Style("#4c9be8")),
+    "dls_dg": ("DLS, DG", Style("#0b4f9c")),
+    "mse_d": ("No DLS, D", Style("#f2a154")),
+    "mse_dg": ("No DLS, DG", Style("#b4430b")),
+}
+_PRIOR_DASHES = {"normal": "solid", "uniform": "dashed"}  # where both priors share a chart
+
+
+def run_style(index: int) -> Style:
+    """The style of the run at an index: first all colours, then other dashes, then other markers.
+
+    64 runs have different styles, which also differ from `of_protocol` of any of them.
+    """
+    rest, color = divmod(index, len(_COLORS))
+    marker, dash = divmod(rest, len(_DASHES))
+    return Style(_COLORS[color], _DASHES[dash], _MARKERS[marker % len(_MARKERS)])
+
+
+def choose_styles(runs: Sequence[MeasuredRun]) -> list[Style]:
+    """A style for each run of a chart, in their order.
+
+    Runs of one experiment have styles by their order in its config: a run keeps its style when
+    others begin or fail. The paper's runs keep the colours of the paper's figures; runs of one's
+    own share out the other styles. Runs of several experiments have styles by their order here.
+    """
+    experiments = {folder.path.resolve().parent.parent for run in runs for folder in run.folders}
+    if len(experiments) > 1:
+        return [run_style(index) for index in range(len(runs))]
+    listed = [list(run.config.experiment.runs) for run in runs if run.config]
+    longest = max(listed, key=len, default=[])  # the config may have got more runs later
+    names = dict.fromkeys([*longest, *(run.name for run in runs)])
+    styles = {name: _paper_style(name) for name in names if name in PAPER_RUNS}
+    taken = set(styles.values())
+    free = (style for style in map(run_style, itertools.count()) if style not in taken)
+    for name in names:
+        if name not in styles:
+            styles[name] = next(free)
+    return [styles[run.name] for run in runs]
+
+
+def _paper_style(name: str) -> Style:
+    prior, _, method = name.partition("_")
+    return PAPER_STYLES[method][1]._replace(dash=_PRIOR_DASHES[prior])

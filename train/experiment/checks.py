@@ -1,0 +1,43 @@
+"""The checks before a training that need TensorFlow. See `check_jobs`."""
+
+from collections.abc import Sequence
+
+from config import UserError
+from data.loading import prepare as prepare_data
+from train.experiment.display import progress_bar
+from train.experiment.jobs import Job, Measuring, Prepared, require_divisible
+from train.runtime.cluster import Cluster
+from train.runtime.device import device_name, gpu_count, resolve_auto
+
+_CHECKED = {"data": True, "evaluate": True, "train": {"batch_size"}}  # what checks depend on
+
+
+def check_jobs(jobs: Sequence[Job], cluster: Cluster, measuring: Measuring) -> Prepared:
+    """Check data, batches and feature networks of all jobs, once for runs with equal ones.
+
+    Raises UserError, which begins with the run's name if other runs need other checks.
+    """
+    gpus = gpu_count()
+    keys = [job.config.model_dump_json(include=_CHECKED) for job in jobs]
+    steps: dict[str, int] = {}
+    for job, key in zip(jobs, keys, strict=True):
+        try:
+            if not cluster.is_alone:
+                require_divisible(job.config, len(cluster.addresses) * max(1, gpus))
+            if key not in steps:
+                steps[key] = _check(job, measuring)
+        except UserError as error:
+            name = f"{job.run}: " if len(set(keys)) > 1 else ""
+            raise UserError(f"{name}{error}") from error
+    precisions = {resolve_auto(job.config.train, job.folder.recorded()).precision for job in jobs}
+    return Prepared([steps[key] for key in keys], gpus, device_name(), sorted(precisions))
+
+
+def _check(job: Job, measuring: Measuring) -> int:
+    """The steps of an epoch, if a job's images and feature network are there."""
+    with progress_bar("looking at the data") as on_progress:
+        sizes, left_out = prepare_data(job.config, on_progress)
+    if left_out:
+        print(f"{left_out} bad images are left out; `python main.py check-data` lists them")
+    measuring.check(job.config)
+    return sizes["train"] // job.config.train.batch_size
