@@ -172,8 +172,8 @@ def test_runs_of_a_comparison_are_told_apart_by_color_and_dashes():
 def test_protocols_of_a_run_have_one_color_and_styles_that_no_run_has():
     styles = [run_style(index) for index in range(64)]
     for style in styles:
-        others = [style.of_protocol(index) for index in range(1, 4)]
-        assert style.of_protocol(0) == style
+        others = [style.for_protocol(index) for index in range(1, 4)]
+        assert style.for_protocol(0) == style
         assert len(set(others)) == 3
         assert not set(others) & set(styles)
         assert {other.color for other in others} == {style.color}

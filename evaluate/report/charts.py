@@ -140,7 +140,7 @@ def _run_series(
         if epochs:
             band = _one_seed if len(seeds) == 1 else _several_seeds
             label = f"{run.label}{marked[protocol]}"
-            yield Series(label, style.of_protocol(index), epochs, *band(seeds, epochs, metric))
+            yield Series(label, style.for_protocol(index), epochs, *band(seeds, epochs, metric))
 
 
 def _one_seed(

@@ -19,7 +19,7 @@ class Style(NamedTuple):
     dash: str = _DASHES[0]
     marker: str = _MARKERS[0]
 
-    def of_protocol(self, index: int) -> "Style":
+    def for_protocol(self, index: int) -> "Style":
         """The style for values of the protocol at an index of a chart's protocols.
 
         The first protocol keeps the run's style. Each other one changes dashes and marker, so that
@@ -43,7 +43,7 @@ _PRIOR_DASHES = {"normal": "solid", "uniform": "dashed"}  # where both priors sh
 def run_style(index: int) -> Style:
     """The style of the run at an index: first all colours, then other dashes, then other markers.
 
-    64 runs have different styles, which also differ from `of_protocol` of any of them.
+    64 runs have different styles, which also differ from `for_protocol` of any of them.
     """
     rest, color = divmod(index, len(_COLORS))
     marker, dash = divmod(rest, len(_DASHES))

@@ -157,11 +157,11 @@ class RunFolder:
 
     def is_best(self, row: dict[str, Any]) -> bool:
         """Whether a new row has a lower FID than all rows before with the same protocol."""
-        protocol = _without_seed(row["protocol"])
+        protocol = _comparable(row["protocol"])
         before = [
             old["fid"]
             for old in self.rows()
-            if old.get("fid") is not None and _without_seed(old["protocol"]) == protocol
+            if old.get("fid") is not None and _comparable(old["protocol"]) == protocol
         ]
         return row.get("fid") is not None and row["fid"] < min(before, default=math.inf)
 
@@ -234,9 +234,12 @@ class RunFolder:
         write_whole(self.config_path, lambda path: path.write_text(text, encoding="utf-8"))
 
 
-def _without_seed(protocol: dict[str, Any]) -> dict[str, Any]:
-    """How metrics were made, without the seed, which differs from epoch to epoch."""
-    return {name: value for name, value in protocol.items() if name != "seed"}
+def _comparable(protocol: dict[str, Any]) -> dict[str, Any]:
+    """How metrics were made, without what may differ within a run.
+
+    The seed differs from epoch to epoch, and older rows have no resolution.
+    """
+    return {name: v for name, v in protocol.items() if name not in ("seed", "resolution")}
 
 
 def _git_commit() -> str | None:
