@@ -53,10 +53,7 @@ def train_run(
     """
     processes = trainer.processes
     checkpoints = Checkpoints(trainer, writer.folder, config.train.keep_checkpoints)
-    try:
-        checkpoints.restore()
-    except UserError as error:
-        raise UserError(f"{error}; --fresh starts over, after moving the run aside") from error
+    checkpoints.restore()
     progress = checkpoints.progress
     for epoch in range(max(1, int(progress.epoch)), config.train.epochs + 1):
         if epoch > progress.epoch:

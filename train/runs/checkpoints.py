@@ -110,7 +110,11 @@ class Checkpoints:
         """Bring the trainer to the newest state, see `restore_newest`; returns its step."""
         step = None
         if self._processes.is_chief:
-            step = restore_newest(self._checkpoint, self.folder)
+            try:
+                step = restore_newest(self._checkpoint, self.folder)
+            except UserError as error:
+                advice = "--fresh starts over, after moving the run aside"
+                raise UserError(f"{error}; {advice}") from error
         step = self._processes.from_chief(step)
         if step is not None:
             self._processes.copy_from_chief(_variables(self._state))
