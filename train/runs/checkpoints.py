@@ -9,6 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 from config import UserError, first_line
+from data.storage import write_whole
 from train.runs.folder import CHECKPOINT_NAME, RunFolder
 from train.runs.progress import Progress
 from train.step import Trainer
@@ -99,12 +100,12 @@ class Checkpoints:
         saved = self.folder.saved_steps(best=path == self.folder.best)
         paths = [saved[step] for step in sorted(saved)]
         if paths:
-            (path / "checkpoint").unlink(missing_ok=True)
-            names = list(map(str, paths))
-            times = [p.with_suffix(".index").stat().st_mtime for p in paths]
-            tf.compat.v1.train.update_checkpoint_state(
-                str(path), names[-1], names, all_model_checkpoint_timestamps=times
-            )
+            times = [file.with_suffix(".index").stat().st_mtime for file in paths]
+            lines = [f'model_checkpoint_path: "{paths[-1].name}"']
+            lines += [f'all_model_checkpoint_paths: "{file.name}"' for file in paths]
+            lines += [f"all_model_checkpoint_timestamps: {time}" for time in times]
+            text = "\n".join([*lines, ""])
+            write_whole(path / "checkpoint", lambda unfinished: unfinished.write_text(text))
 
     def restore(self) -> int | None:
         """Bring the trainer to the newest state, see `restore_newest`; returns its step."""

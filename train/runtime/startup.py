@@ -17,6 +17,7 @@ def import_tensorflow() -> None:
     os.environ.setdefault("TF_CPU_BFC_MEM_LIMIT_IN_MB", str(memory // 2**20))
     with _standard_error_to(os.devnull):  # lines that it writes before its log level counts
         import tensorflow
+    tensorflow.get_logger().setLevel("ERROR")  # its warnings speak to programmers, not to users
     tensorflow.config.experimental.enable_tensor_float_32_execution(False)
     for gpu in tensorflow.config.list_physical_devices("GPU"):
         tensorflow.config.experimental.set_memory_growth(gpu, True)
