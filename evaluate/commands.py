@@ -13,10 +13,9 @@ from evaluate.plan_lines import plan_lines
 from evaluate.remeasure import remeasure
 from evaluate.report.outputs import write_comparison, write_outputs
 from evaluate.report.results import print_comparison, print_results
+from train.experiment.checks import CHECKED
 from train.experiment.display import progress_bar
 from train.runs.experiment import read_compared_runs, read_runs
-
-_OF_DATA = {"data": True, "evaluate": {"batch_size", "features"}, "train": {"batch_size"}}
 
 
 def plan(config: Config, out: Path, jobs_at_once: int | None) -> None:
@@ -32,7 +31,7 @@ def check_data(config: Config, path: Path) -> bool:
 
     Runs with data of their own are told apart by their names.
     """
-    groups = group_runs(config, include=_OF_DATA)
+    groups = group_runs(config, include=CHECKED)
     findings = {}
     for names, run_config in groups:
         with progress_bar("reading all images") as on_progress:

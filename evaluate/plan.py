@@ -21,7 +21,7 @@ from evaluate.sheets import enlargement
 from train.experiment.jobs import list_jobs
 from train.experiment.launch import default_jobs_at_once
 from train.flops import step_flops
-from train.runtime.device import device_name, gpu_count, peak_memory, resolve_auto, set_up_device
+from train.runtime.device import device_name, gpu_count, peak_memory, set_up_device
 from train.runtime.failures import out_of_memory_reported
 from train.runtime.startup import cores
 from train.step import Trainer
@@ -139,7 +139,6 @@ def _run_cost(
     missing: list[str],
     on_progress: Callable[[int, int], None] | None,
 ) -> RunCost:
-    config = config.model_copy(update={"train": resolve_auto(config.train)})
     data = _read_data(config, missing, on_progress)
     trainer = Trainer(config, None)
     step = _time_steps(trainer)
@@ -151,7 +150,7 @@ def _run_cost(
     tiles = _COPIES_OF_SHEETS * evaluations * _SHEETS * _TILES
     return RunCost(
         runs,
-        config.train.precision,
+        trainer.train_config.precision,
         config.train.epochs,
         evaluations,
         data,

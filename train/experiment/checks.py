@@ -9,7 +9,8 @@ from train.experiment.jobs import Job, Measuring, Prepared, require_divisible
 from train.runtime.cluster import Cluster
 from train.runtime.device import device_name, gpu_count, resolve_auto
 
-_CHECKED = {"data": True, "evaluate": True, "train": {"batch_size"}}  # what checks depend on
+# The keys on which checks of data and features depend, for pydantic's `include`.
+CHECKED = {"data": True, "evaluate": {"batch_size", "features"}, "train": {"batch_size"}}
 
 
 def check_jobs(jobs: Sequence[Job], cluster: Cluster, measuring: Measuring) -> Prepared:
@@ -18,7 +19,7 @@ def check_jobs(jobs: Sequence[Job], cluster: Cluster, measuring: Measuring) -> P
     Raises UserError, which begins with the run's name if other runs need other checks.
     """
     gpus = gpu_count()
-    keys = [job.config.model_dump_json(include=_CHECKED) for job in jobs]
+    keys = [job.config.model_dump_json(include=CHECKED) for job in jobs]
     steps: dict[str, int] = {}
     for job, key in zip(jobs, keys, strict=True):
         try:
