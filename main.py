@@ -163,11 +163,9 @@ def check_data(config_file: ConfigFile, overrides: Overrides = [], out: Out = RE
 
 
 @app.command("evaluate")
-def evaluate(
-    run: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="a seed_<n> folder")],
-) -> None:
-    """Measure the newest checkpoint of a run again and compare with what was recorded."""
-    with_tensorflow().evaluate(run)
+def evaluate(run: trained_runs.RunDir, checkpoint: trained_runs.Checkpoint = "last") -> None:
+    """Measure a checkpoint of a run again and compare with what was recorded."""
+    with_tensorflow().evaluate(run, checkpoint)
 
 
 @app.command("figures")

@@ -46,9 +46,11 @@ def check_data(config: Config, path: Path) -> bool:
     return not any(found["failures"] for found in findings.values())
 
 
-def evaluate(run: Path) -> None:
-    """Print a run's metrics as recorded and as measured again."""
-    print_comparison(*remeasure(run))
+def evaluate(run: Path, checkpoint: str) -> None:
+    """Print the metrics of a run's checkpoint as recorded and as measured again."""
+    trained, *metrics = remeasure(run, checkpoint)
+    print(f"from {trained}")
+    print_comparison(*metrics)
 
 
 def figures(experiment: Path, config: Config | None = None) -> None:

@@ -1,9 +1,11 @@
 """Sheets of images: 8 x 8 tiles as one picture. See `draw_sheets` and `tile`."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
+from PIL import Image, ImageDraw, ImageFont
 
 from data.images import to_uint8
 from evaluate.inverter import Inverter
@@ -17,6 +19,8 @@ INTERPOLATION_LIMIT = {"normal": 2.0, "uniform": UNIFORM_LIMIT}
 _LEAST_TILE = 48  # pixels; smaller images are enlarged by whole factors
 GAP = 2
 _PAIR_GAP = 8
+_LEAST_FONT = 12  # pixels: three lines fit beside the smallest tile
+_LABEL_MARGIN = 8
 
 
 def draw_sheets(
@@ -109,3 +113,16 @@ def tile(images: np.ndarray, columns: int = COLUMNS, group: int = 1) -> np.ndarr
         top, left = index // columns * (height + GAP), lefts[index % columns]
         sheet[top : top + height, left : left + width] = image
     return sheet
+
+
+def label_rows(sheet: np.ndarray, labels: Sequence[str]) -> np.ndarray:
+    """Put a text of up to three lines to the left of each row of a sheet (height, width, 3)."""
+    pitch = (len(sheet) + GAP) // len(labels)
+    font = ImageFont.load_default(max(_LEAST_FONT, pitch // 8))
+    width = max(font.getlength(line) for label in labels for line in label.splitlines())
+    margin = Image.new("RGB", (math.ceil(width) + 2 * _LABEL_MARGIN, len(sheet)), "white")
+    draw = ImageDraw.Draw(margin)
+    for row, label in enumerate(labels):
+        middle = row * pitch + (pitch - GAP) // 2
+        draw.text((_LABEL_MARGIN, middle), label, "black", font, anchor="lm", spacing=1)
+    return np.concatenate([np.asarray(margin), sheet], axis=1)

@@ -12,37 +12,49 @@ from train.model import Model
 from train.runs.checkpoints import restore_newest
 from train.runs.folder import RunFolder
 
+LAST, BEST = "last", "best"
+
 
 class TrainedRun:
-    """Networks and scale of a run's newest checkpoint; the run may be training meanwhile.
+    """Networks and scale of a run's checkpoint; the run may be training meanwhile.
+
+    `checkpoint` is "last", "best" (by FID) or a step.
 
     Latents z (n, d_z) are unscaled, images are float32 (n, height, width, 3) in [-1, 1]; both are
     NumPy arrays of any length, and the networks see `evaluate.batch_size` of them at once. All is
     computed in `precision`, whatever precision the run was trained in. With `steps`, only
-    checkpoints of these steps count, the best one included.
+    checkpoints of these steps count; "last" may then be the best one.
 
-    Raises UserError for a folder that holds no run, or none with a checkpoint that can be read.
+    Raises UserError for a folder that holds no run, or no such checkpoint that can be read.
     """
 
     def __init__(
-        self, path: str | Path, precision: str = "float32", steps: Collection[int] | None = None
+        self,
+        path: str | Path,
+        checkpoint: str = LAST,
+        precision: str = "float32",
+        steps: Collection[int] | None = None,
     ) -> None:
+        self.checkpoint = checkpoint
         self.folder = RunFolder(path)
         self.record = self.folder.read()
         self.config, self.name, self.seed = self.record.config, self.record.run, self.record.seed
         self.model = Model(self.config, precision)
         self.networks = self.model.networks
         epoch = tf.Variable(0, dtype=tf.int64, trainable=False)
-        checkpoint = tf.train.Checkpoint(
+        state = tf.train.Checkpoint(
             **self.networks.parts(),
             variance_window=self.model.variance_window,
             progress=tf.train.Checkpoint(epoch=epoch),
         )
-        step = restore_newest(checkpoint, self.folder, steps, is_whole=False)
+        wanted = _find_steps(self.folder, checkpoint, steps)
+        step = restore_newest(state, self.folder, wanted, is_whole=False)
         if step is None and steps is None:
             raise UserError(f"{path}: nothing is trained yet (no checkpoint)")
         if step is None:
-            raise UserError(f"{path}: no checkpoint of an epoch with metrics")
+            raise UserError(
+                f"{path}: no checkpoint of an epoch with metrics (--checkpoint {checkpoint})"
+            )
         self.step, self.epoch = step, int(epoch)
         self.variance_window = self.model.variance_window.numpy()
         self.scale = self.model.scale().numpy()
@@ -50,7 +62,17 @@ class TrainedRun:
         self.batch_size = self.config.evaluate.batch_size
 
     def __str__(self) -> str:
-        return f"{self.folder.path} (epoch {self.epoch}, step {self.step})"
+        return f"{self.folder.path} ({self.describe_checkpoint()})"
+
+    def describe_checkpoint(self) -> str:
+        """Epoch and step of the checkpoint, and why it was chosen if it is the best."""
+        best = ", best by FID" if self.checkpoint == BEST else ""
+        return f"epoch {self.epoch}, step {self.step}{best}"
+
+    @property
+    def variance(self) -> np.ndarray:
+        """v (d_z,): the traced variance of the recovered latents."""
+        return self.variance_window.mean(axis=0)
 
     @property
     def elements_by_importance(self) -> np.ndarray:
@@ -58,7 +80,7 @@ class TrainedRun:
 
         With dynamic latent scale that is the order of s.
         """
-        return np.argsort(-self.variance_window.mean(axis=0), kind="stable")
+        return np.argsort(-self.variance, kind="stable")
 
     def sample_latents(self, count: int, seed: int) -> np.ndarray:
         """Latents (count, d_z) from the run's prior."""
@@ -89,3 +111,26 @@ class TrainedRun:
         """function(*arrays) of arrays (n, ...), `evaluate.batch_size` samples of each at once."""
         parts = [slice(s, s + self.batch_size) for s in range(0, len(arrays[0]), self.batch_size)]
         return np.concatenate([function(*(a[part] for a in arrays)).numpy() for part in parts])
+
+
+def _find_steps(
+    folder: RunFolder, checkpoint: str, steps: Collection[int] | None
+) -> Collection[int] | None:
+    """The steps that may be restored, see `TrainedRun`; None for any of the last checkpoints."""
+    if checkpoint == LAST:
+        return steps
+    best, last = folder.saved_steps(best=True).keys(), folder.saved_steps().keys()
+    if checkpoint == BEST:
+        if not best:
+            raise UserError(
+                f"{folder.path}: no best checkpoint; a run keeps one once it has measured FID"
+            )
+        found = best
+    else:
+        found = {int(checkpoint)} & (best | last)
+        if not found:
+            there = ", ".join(map(str, sorted(best | last))) or "none"
+            raise UserError(
+                f"{folder.path}: no checkpoint of step {checkpoint}; there are: {there}"
+            )
+    return found if steps is None else found & set(steps)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from evaluate.sheets import draw_sheets, tile, vary_element
+from evaluate.sheets import draw_sheets, label_rows, tile, vary_element
 
 
 def constant_images(values, size):
@@ -29,6 +29,24 @@ def test_small_images_are_enlarged_and_pairs_stand_together():
     assert dark[50:98].all()
     assert not dark[98:108].any()
     assert dark[108:156].all()
+
+
+@pytest.mark.parametrize("size", [16, 128])
+def test_labels_stand_beside_their_rows(size):
+    sheet = tile(constant_images([-1.0] * 6, size), columns=2)
+    labelled = label_rows(sheet, ["rank 1\nelement 411\ns = 0.0125", "", "rank 2"])
+    width = labelled.shape[1] - sheet.shape[1]
+    np.testing.assert_array_equal(labelled[:, width:], sheet)
+    assert labelled[:, :8].min() == labelled[:, width - 6 : width].min() == 255
+    height = (len(sheet) + 2) // 3 - 2
+    inked = [
+        np.flatnonzero(labelled[top:, :width].min(axis=(1, 2))[:height] < 100)
+        for top in (0, height + 2, 2 * height + 4)
+    ]
+    assert len(inked[1]) == 0
+    assert 24 <= len(inked[0]) <= height - 4  # three lines of 8 pixels or more, none cut
+    assert abs(inked[0].mean() - height / 2) < 4
+    assert inked[2].mean() == pytest.approx(height / 2, abs=4)
 
 
 def test_one_element_varies_and_the_others_stay():

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
+from matplotlib import rc_context
 from PIL import Image
 
 from config import Config, UserError
@@ -15,16 +17,20 @@ from data.loading import open_images
 from data.user_images import read_images
 from evaluate.evaluator import Evaluator
 from evaluate.inversion.editing import find_direction
-from evaluate.sheets import GAP, enlargement, tile
+from evaluate.sheets import GAP, enlargement, label_rows, tile
 from evaluate.trained_run import TrainedRun
 from models.latent import sample_prior
-from tests.conftest import SMALLEST, TINY, assert_user_error, full_disk, merge, write_run
+from tests.conftest import PROTOCOL, SMALLEST, TINY, assert_user_error, full_disk, merge, write_run
+from train.runs.checkpoints import Checkpoints
 from train.runs.folder import RunFolder
 from train.runtime.distribution import Processes
 
 ROOT = Path(__file__).parent.parent
 TEST_SIZE = 64
 BY_IMPORTANCE = [4, 5, 1, 0, 3, 2]
+ROW = {"encoder_loss": 0.5, "fake_psnr": 20.0, "protocol": PROTOCOL}
+OPENS_RUNS = ["sample", "interpolate", "edit", "reconstruct", "export", "elements", "evaluate"]
+OPENS_RUNS += ["explore", "export-reference"]
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +117,24 @@ def test_samples_as_single_files(to_folder, trained):
     np.testing.assert_array_equal([pixels(file) for file in files], images)
 
 
+def test_one_sample_of_each_seed(to_folder, trained):
+    folder = to_folder("sample", "--seeds", "7,2-3", "--files")
+    latents = [sample_prior((1, 6), "normal", seed=seed).numpy()[0] for seed in (7, 2, 3)]
+    names = ["seed_0007", "seed_0002", "seed_0003"]
+    stored = np.load(folder / "latents.npz")
+    np.testing.assert_array_equal(stored["latents"], latents)
+    assert stored["names"].tolist() == names
+    images = to_uint8(trained.generate(stored["latents"]))
+    files = [folder / "images" / f"{name}.png" for name in names]
+    np.testing.assert_array_equal([pixels(file) for file in files], images)
+
+
+def test_one_sample_of_each_seed_in_a_sheet(to_folder, trained):
+    folder = to_folder("sample", "--seeds", "0-8")
+    images = trained.generate(np.load(folder / "latents.npz")["latents"])
+    np.testing.assert_array_equal(pixels(folder / "sheet.png"), tile(images))
+
+
 def test_reconstructions_and_their_metrics(to_folder, trained, photo_folder):
     folder = to_folder("reconstruct", photo_folder)
     names = sorted(path.name for path in photo_folder.iterdir())
@@ -184,7 +208,8 @@ def test_interpolating_elements(to_folder, trained):
     folder = to_folder("interpolate", "--element", 4, "--count", 3, "--seed", 2)
     latents = np.repeat(sample_prior((3, 6), "normal", seed=2), 8, axis=0)
     latents[:, 4] = np.tile(np.linspace(-2, 2, 8), 3)
-    expected = tile(trained.generate(latents))
+    labels = [f"rank 1\nelement 4\ns = {trained.scale[4]:.3g}"] * 3
+    expected = label_rows(tile(trained.generate(latents)), labels)
     np.testing.assert_allclose(pixels(folder / "sheet.png"), expected, atol=1)
     for ending in ("webp", "gif"):
         with Image.open(folder / f"animation.{ending}") as animation:
@@ -193,6 +218,68 @@ def test_interpolating_elements(to_folder, trained):
             ends = tile(trained.generate(latents[7::8]), columns=3)
             error = np.asarray(animation.convert("RGB"), float) - ends
             assert np.abs(error).mean() < 8, ending  # palette, and lossy
+
+
+def test_rows_of_a_sheet_name_their_elements(to_folder, trained, monkeypatch):
+    drawn = []
+
+    def label(sheet, labels):
+        drawn.append(labels)
+        return label_rows(sheet, labels)
+
+    monkeypatch.setattr("evaluate.inversion.commands.label_rows", label)
+    sheet = pixels(to_folder("interpolate", "--rank", "2,1,6") / "sheet.png")
+    scales = {element: f"s = {trained.scale[element]:.3g}" for element in BY_IMPORTANCE}
+    assert drawn == [
+        [
+            f"rank 2\nelement 5\n{scales[5]}",
+            f"rank 1\nelement 4\n{scales[4]}",
+            f"rank 6\nelement 2\n{scales[2]}",
+        ]
+    ]
+    assert sheet.shape[1] > 8 * 48 + 7 * GAP
+
+
+def test_a_movie_where_there_is_an_encoder(command, trainer, tmp_path, recwarn):
+    """The encoder here keeps its arguments and what it reads, or fails."""
+    encoder = tmp_path / "ffmpeg"
+    encoder.write_text('#!/bin/sh\nfor last; do :; done\necho "$@" > "$last"\ncat >> "$last"\n')
+    arguments = ("interpolate", trainer.path, "--count", 2, "--out")
+    encoder.chmod(0o700)
+    with rc_context({"animation.ffmpeg_path": str(encoder)}):
+        assert command(*arguments, tmp_path / "with")[0] == 0
+    given, _, frames = (tmp_path / "with" / "animation.mp4").read_bytes().partition(b"\n")
+    assert b"-s 98x48 -pix_fmt rgba" in given
+    assert b"h264" in given
+    frames = np.frombuffer(frames, np.uint8).reshape(56, 48, 98, 4)
+    with Image.open(tmp_path / "with" / "animation.webp") as animation:
+        animation.seek(28)
+        error = np.asarray(animation.convert("RGB"), float) - frames[28, :, :, :3]
+    assert np.abs(error).mean() < 8  # WebP is lossy
+    with rc_context({"animation.ffmpeg_path": str(tmp_path / "nothing")}):
+        assert command(*arguments, tmp_path / "without")[0] == 0
+    assert len(recwarn) == 0
+    encoder.write_text("#!/bin/sh\nexit 1\n")
+    with rc_context({"animation.ffmpeg_path": str(encoder)}):
+        assert command(*arguments, tmp_path / "failed")[0] == 0
+    assert str(recwarn.pop().message) == (
+        "animation.mp4 is left out: ffmpeg cannot write H.264 here"
+    )
+    for folder in ("without", "failed"):
+        names = sorted(path.name for path in (tmp_path / folder).iterdir())
+        assert names == ["animation.gif", "animation.webp", "sheet.png"]
+
+
+def test_elements_by_importance(command, trained):
+    code, output, _ = command("elements", trained.folder.path)
+    assert code == 0
+    rows = [line.split() for line in output.splitlines()]
+    assert rows[2] == ["rank", "element", "s", "v"]
+    assert rows[4:10] == [
+        [str(rank), str(e), f"{trained.scale[e]:.4g}", f"{trained.variance[e]:.4g}"]
+        for rank, e in enumerate(BY_IMPORTANCE, start=1)
+    ]
+    assert [float(row[3]) for row in rows[4:10]] == [1.0, 0.82, 0.64, 0.46, 0.28, 0.1]
 
 
 def test_interpolating_between_two_images(to_folder, trained, photo_folder):
@@ -248,8 +335,38 @@ def test_giving_an_image_what_examples_have(command, trained, photo_folder, tmp_
     [
         (["interpolate", "--element", "6"], "there is no element 6: use 0 to 5"),
         (["interpolate", "--rank", "0-2"], "there is no rank 0: use 1 to 6"),
-        (["interpolate", "--rank", "first"], "elements are given as 3, 1-8 or 0,5,7"),
+        (["interpolate", "--rank", "first"], "ranks are given as 3, 1-8 or 1,5,7. Received: fi"),
+        (["interpolate", "--rank", ""], "ranks are given as 3, 1-8 or 1,5,7. Received: nothing"),
+        (["interpolate", "--element", ""], "elements are given as 3, 1-8 or 1,5,7. Received: no"),
+        (["interpolate", "--element", "1,0-2"], "element 1 is given twice. Received: 1,0-2"),
         (["interpolate", "--rank", "1", "--element", "1"], "use one of --rank, --element and"),
+        (["interpolate", "--rank", "1", "--rank", "2"], "--between, once; a list is 1-3 or 1,5,7"),
+        (["edit", "{photo}", "--rank", ""], "a change is given as RANK=VALUE, such as 3=1.5"),
+        (
+            ["edit", "{photo}", "--element", "3=1", "--element", "3=2"],
+            "element 3 is set twice: to 1 and to 2",
+        ),
+        (
+            ["edit", "{photo}", "--rank", "1=1", "--rank", "1=1"],
+            "element 4 is set twice: to 1 and to 1",
+        ),
+        (
+            ["edit", "{photo}", "--rank", "1=2", "--element", "4=0.5"],
+            "element 4 is set twice: to 0.5 and to 2",
+        ),
+        (["sample", "--seeds", ""], "seeds are given as 3, 1-8 or 1,5,7. Received: nothing"),
+        (["sample", "--seeds", "2-4,4"], "seed 4 is given twice. Received: 2-4,4"),
+        (["sample", "--seeds", "2147483648"], "there is no seed 2147483648: use 0 to 2147483647"),
+        (
+            ["sample", "--seeds", "0-1024"],
+            "a sheet holds 1024 images; --files writes up to 1000000",
+        ),
+        (["sample", "--seeds", "0-2147483647", "--files"], "--files writes up to 1000000 single"),
+        (
+            ["sample", "--seeds", "1", "--count", "64"],
+            "--seeds says which seeds and how many: leave out --seed and --count",
+        ),
+        (["sample", "--seeds", "1", "--seed", "0"], "leave out --seed and --count"),
         (["edit", "x.png"], "say what to change: --element, --rank, or --with and --without"),
         (["edit", "x.png", "--with", "here"], "--with and --without go together"),
         (["edit", "x.png", "--element", "9=1"], "there is no element 9: use 0 to 5"),
@@ -269,7 +386,7 @@ def test_giving_an_image_what_examples_have(command, trained, photo_folder, tmp_
         (["interpolate", "--rank", "3-1"], "a range goes upwards. Received: 3-1"),
         (["interpolate", "--between", "{folder}", "{photo}"], "--between takes two images. Rece"),
         (["interpolate", "--count", "65"], "a sheet has at most 64 rows. Received: 65"),
-        (["sample", "--count", "1025"], "a sheet holds 1024 images; --files writes single ones"),
+        (["sample", "--count", "1025"], "a sheet holds 1024 images; --files writes up to 1000000"),
     ],
 )
 def test_wrong_arguments(command, trainer, photo_folder, arguments, message):
@@ -292,7 +409,8 @@ def test_a_run_without_dynamic_scale(command, tmp_path):
     latents = np.repeat(sample_prior((2, 6), "uniform", seed=2), 8, axis=0)
     latents[:, BY_IMPORTANCE[0]] = np.tile(np.linspace(-(3**0.5), 3**0.5, 8), 2)
     sheet = pixels(tmp_path / "run" / "interpolate" / "sheet.png")
-    np.testing.assert_allclose(sheet, tile(trained.generate(latents)), atol=1)
+    expected = label_rows(tile(trained.generate(latents)), ["rank 1\nelement 4\ns = 1"] * 2)
+    np.testing.assert_allclose(sheet, expected, atol=1)
 
 
 def test_a_run_that_is_training_is_used_as_it_was_saved(command, trainer, tmp_path):
@@ -300,6 +418,81 @@ def test_a_run_that_is_training_is_used_as_it_was_saved(command, trainer, tmp_pa
         code, output, _ = command("sample", trainer.path, "--count", 1, "--out", tmp_path / "out")
     assert code == 0
     assert "(epoch 0, step 0)" in output
+
+
+@pytest.fixture(scope="module")
+def several(tmp_path_factory):
+    """A run with checkpoints of steps 0, 4 and, as the best, 2; s tells them apart."""
+    config = Config.model_validate(merge(TINY, SMALLEST))
+    path = tmp_path_factory.mktemp("experiment") / "run"
+    trainer = write_run(config, path)
+    folder = RunFolder(path)
+    with folder.locked():
+        checkpoints = Checkpoints(trainer, folder)
+        for step, save in ((2, checkpoints.save_best), (4, checkpoints.save)):
+            trainer.variance_window[:, 0].assign(tf.fill([5], float(step)))
+            checkpoints.progress.epoch.assign(step // 2)
+            save(step)
+            folder.append({"epoch": step // 2, "step": step, **ROW, "fid": 10.0 + step})
+    return path
+
+
+@pytest.mark.parametrize(
+    ("choice", "step", "printed"),
+    [
+        ("last", 4, "epoch 2, step 4"),
+        ("best", 2, "epoch 1, step 2, best by FID"),
+        ("2", 2, "epoch 1, step 2"),
+        ("0", 0, "epoch 0, step 0"),
+    ],
+)
+def test_a_checkpoint_can_be_chosen(command, several, tmp_path, choice, step, printed):
+    out = tmp_path / "out"
+    arguments = ("--count", 1, "--checkpoint", choice, "--out", out)
+    code, output, errors = command("sample", several, *arguments)
+    assert (code, errors) == (0, "")
+    assert f"from {several} ({printed})" in output
+    trained = TrainedRun(several, choice)
+    assert trained.step == step
+    np.testing.assert_array_equal(np.load(out / "latents.npz")["scale"], trained.scale)
+    if step:
+        assert trained.variance[0] == step
+
+
+def test_without_a_choice_the_last_checkpoint_is_used(command, several, tmp_path):
+    code, output, _ = command("sample", several, "--count", 1, "--out", tmp_path / "out")
+    assert code == 0
+    assert "(epoch 2, step 4)" in output
+
+
+@pytest.mark.parametrize("name", OPENS_RUNS)
+def test_every_command_can_choose_a_checkpoint(
+    command, several, trainer, tmp_path, monkeypatch, name
+):
+    more = {
+        "edit": [tmp_path / "a.png", "--rank", "1=2"],
+        "reconstruct": [tmp_path / "a.png"],
+    }.get(name, [])
+    monkeypatch.setattr("evaluate.inversion.explore_server.require_library", lambda: None)
+    for run, choice, message in (
+        (several, "3", f"{several}: no checkpoint of step 3; there are: 0, 2, 4"),
+        (trainer.path, "best", "no best checkpoint; a run keeps one once it has measured FID"),
+        (several, "newest", "--checkpoint takes last, best or a step. Received: newest"),
+        (several, "-1", "--checkpoint takes last, best or a step. Received: -1"),
+        (several, "", "--checkpoint takes last, best or a step. Received: nothing"),
+    ):
+        code, _, errors = command(name, run, *more, "--checkpoint", choice)
+        assert_user_error(code, errors, message)
+
+
+def test_evaluating_a_chosen_checkpoint(command, several):
+    for choice, epoch, printed in (("best", 1, "step 2, best by FID"), ("4", 2, "step 4")):
+        code, output, _ = command("evaluate", several, "--checkpoint", choice)
+        assert code == 0
+        assert f"from {several} (epoch {epoch}, {printed})" in output
+        assert f"epoch {epoch}: differ from the record: " in output
+    code, _, errors = command("evaluate", several, "--checkpoint", "0")
+    assert_user_error(code, errors, "no checkpoint of an epoch with metrics (--checkpoint 0)")
 
 
 def test_a_checkpoint_that_is_replaced_meanwhile(trainer, monkeypatch):

@@ -3,6 +3,7 @@
 Each command that makes files writes a new folder, by default in RUN_DIR, as a whole or not at all.
 """
 
+import re
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated
@@ -11,23 +12,45 @@ import typer
 
 from config import UserError, load
 from evaluate.inversion import explore_server
+from evaluate.inversion.number_lists import parse_ranges
 from train.runtime.startup import import_tensorflow
 
 _MOST_IN_SHEET = 1024
+_MOST_SAMPLES = 10**6
+_LARGEST_SEED = 2**31 - 1
 _MOST_AMOUNT = 1000
 CELEBA = Path(__file__).parents[2] / "configs" / "celeba128.yaml"
 
 app = typer.Typer()
+
+
+def _check_checkpoint(text: str) -> str:
+    """Return the text of `--checkpoint`. Raises UserError for what can name no checkpoint."""
+    if not re.fullmatch(r"last|best|\d{1,18}", text, re.ASCII):
+        received = text or "nothing"
+        raise UserError(f"--checkpoint takes last, best or a step. Received: {received}")
+    return text
+
+
 RunDir = Annotated[Path, typer.Argument(metavar="RUN_DIR", help="a seed_<n> folder")]
+Checkpoint = Annotated[
+    str,
+    typer.Option(
+        "--checkpoint",
+        metavar="last|best|STEP",
+        callback=_check_checkpoint,
+        help="the newest, the best by FID, or the one of a step",
+    ),
+]
 Images = Annotated[list[Path], typer.Argument(metavar="IMAGE|FOLDER...", help="any size and mode")]
 Out = Annotated[
     Path | None, typer.Option("--out", metavar="DIR", help="a new folder [one in RUN_DIR]")
 ]
 Seed = Annotated[
-    int, typer.Option("--seed", min=0, max=2**31 - 1, help="seed of the sampled latents")
+    int, typer.Option("--seed", min=0, max=_LARGEST_SEED, help="seed of the sampled latents")
 ]
 Count = Annotated[
-    int, typer.Option("--count", min=1, max=10**6, metavar="N", help="how many images")
+    int, typer.Option("--count", min=1, max=_MOST_SAMPLES, metavar="N", help="how many images")
 ]
 
 
@@ -46,54 +69,86 @@ def reconstruct(
     refine: Annotated[
         int, typer.Option("--refine", min=0, metavar="N", help="steps of optimisation after E")
     ] = 0,
+    checkpoint: Checkpoint = "last",
     out: Out = None,
 ) -> None:
     """Encode images and generate them again: pairs, single images, latents, PSNR and SSIM."""
-    _with_tensorflow().reconstruct(run, images, refine, out)
+    _with_tensorflow().reconstruct(run, checkpoint, images, refine, out)
 
 
 @app.command("sample")
 def sample(
+    context: typer.Context,
     run: RunDir,
     count: Count = 64,
     seed: Seed = 0,
+    seeds: Annotated[
+        str | None, typer.Option("--seeds", metavar="LIST", help="an image of each: 1-16 or 3,7")
+    ] = None,
     files: Annotated[bool, typer.Option("--files", help="single images, not one sheet")] = False,
+    checkpoint: Checkpoint = "last",
     out: Out = None,
 ) -> None:
     """Generate images: a sheet, or single files, and their latents."""
-    if not files and count > _MOST_IN_SHEET:
-        raise UserError(f"a sheet holds {_MOST_IN_SHEET} images; --files writes single ones")
-    _with_tensorflow().sample(run, count, seed, files, out)
+    ranges = [] if seeds is None else parse_ranges(seeds, "seed", 0, _LARGEST_SEED)
+    if ranges and (_is_given(context, "count") or _is_given(context, "seed")):
+        raise UserError("--seeds says which seeds and how many: leave out --seed and --count")
+    if (sum(map(len, ranges)) or count) > (_MOST_SAMPLES if files else _MOST_IN_SHEET):
+        raise UserError(
+            f"a sheet holds {_MOST_IN_SHEET} images; --files writes up to {_MOST_SAMPLES} single "
+            "ones"
+        )
+    commands = _with_tensorflow()
+    if ranges:
+        commands.sample_seeds(run, checkpoint, ranges, files, out)
+    else:
+        commands.sample(run, checkpoint, count, seed, files, out)
+
+
+def _is_given(context: typer.Context, option: str) -> bool:
+    """Whether the user gave an option, also if it has the default's value."""
+    source = context.get_parameter_source(option)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 @app.command("interpolate")
 def interpolate(
     run: RunDir,
     rank: Annotated[
-        str, typer.Option("--rank", metavar="LIST", help="elements by importance: 1 or 1-8 [1]")
-    ] = "",
+        list[str],
+        typer.Option("--rank", metavar="LIST", help="elements by importance: 1 or 1-8 [1]"),
+    ] = [],
     element: Annotated[
-        str, typer.Option("--element", metavar="LIST", help="elements by index, from 0")
-    ] = "",
+        list[str], typer.Option("--element", metavar="LIST", help="elements by index, from 0")
+    ] = [],
     between: Annotated[
         tuple[Path, Path] | None,
         typer.Option("--between", metavar="IMAGE IMAGE", help="two of your images"),
     ] = None,
     count: Count = 8,
     seed: Seed = 0,
+    checkpoint: Checkpoint = "last",
     out: Out = None,
 ) -> None:
-    """Move along latent elements, or from one image to another: a sheet, a GIF and a WebP.
+    """Move along latent elements, or from one image to another: a sheet and animations.
 
     One element: for N latents. Several: for one latent, a row an element, as in Figure 17.
     """
-    if (rank != "") + (element != "") + (between is not None) > 1:
-        raise UserError("use one of --rank, --element and --between")
+    lists = [*rank, *element]
+    if len(lists) + (between is not None) > 1:
+        raise UserError("use one of --rank, --element and --between, once; a list is 1-3 or 1,5,7")
     commands = _with_tensorflow()
     if between:
-        commands.interpolate_between(run, between, out)
+        commands.interpolate_between(run, checkpoint, between, out)
     else:
-        commands.interpolate_along(run, element or rank or "1", not element, count, seed, out)
+        text = lists[0] if lists else "1"
+        commands.interpolate_along(run, checkpoint, text, not element, count, seed, out)
+
+
+@app.command("elements")
+def list_elements(run: RunDir, checkpoint: Checkpoint = "last") -> None:
+    """Print all latent elements by importance: rank, index, scale s and variance v."""
+    _with_tensorflow().list_elements(run, checkpoint)
 
 
 @app.command("edit")
@@ -115,6 +170,7 @@ def edit(
     amount: Annotated[
         float, typer.Option("--amount", help="1: as far as the two kinds lie apart")
     ] = 1.0,
+    checkpoint: Checkpoint = "last",
     out: Out = None,
 ) -> None:
     """Change your images: set latent elements, or give them what a folder of examples has."""
@@ -125,13 +181,16 @@ def edit(
     if not abs(amount) <= _MOST_AMOUNT:
         raise UserError(f"--amount takes a number up to {_MOST_AMOUNT}. Received: {amount}")
     examples = (with_examples, without_examples) if with_examples else None
-    _with_tensorflow().edit(run, images, element, rank, examples, amount, out)
+    _with_tensorflow().edit(run, checkpoint, images, element, rank, examples, amount, out)
 
 
 @app.command("export")
-def export(run: RunDir, out: Out = None) -> None:
-    """Write Keras models, a SavedModel that needs none of this code, and a model card."""
-    _with_tensorflow().export(run, out)
+def export(run: RunDir, checkpoint: Checkpoint = "last", out: Out = None) -> None:
+    """Write Keras models, a SavedModel that needs none of this code, and a model card.
+
+    They go to RUN_DIR/model, or where --out says.
+    """
+    _with_tensorflow().export(run, checkpoint, out)
 
 
 @app.command("explore")
@@ -141,11 +200,12 @@ def explore(
         int | None,
         typer.Option("--port", min=1, max=2**16 - 1, metavar="N", help="[the first free one]"),
     ] = None,
+    checkpoint: Checkpoint = "last",
 ) -> None:
     """Drop images on a page in the browser and move their most important latent elements."""
     explore_server.require_library()
     with explore_server.listen(port) as listener:
-        _with_tensorflow().explore(run, listener)
+        _with_tensorflow().explore(run, checkpoint, listener)
 
 
 @app.command("import-reference")
@@ -170,6 +230,9 @@ def import_reference(
 
 
 @app.command("export-reference")
-def export_reference(run: RunDir, out: Out = None) -> None:
-    """Write the files that the authors' code reads: mapper.h5, decoder.h5 ..."""
-    _with_tensorflow().export_reference(run, out)
+def export_reference(run: RunDir, checkpoint: Checkpoint = "last", out: Out = None) -> None:
+    """Write the files that the authors' code reads: mapper.h5, decoder.h5 ...
+
+    They go to RUN_DIR/reference, or where --out says.
+    """
+    _with_tensorflow().export_reference(run, checkpoint, out)

@@ -1,7 +1,7 @@
 """The commands for trained runs, behind the options of evaluate/inversion/command_line.py.
 
-They read the newest checkpoint of a run folder. Those that make files fill a new folder: `out`, or
-one in the run's folder.
+They read a checkpoint of a run folder, see `TrainedRun`. Those that make files fill a new folder:
+`out`, or one in the run's folder.
 """
 
 import contextlib
@@ -17,10 +17,12 @@ from data.storage import NewFolder, save_image
 from data.user_images import read_images, unique_stems
 from evaluate.exchange import exports, reference
 from evaluate.inversion import editing, explore_server
+from evaluate.inversion.animation import save_animations
 from evaluate.inversion.explore import Explorer
 from evaluate.inversion.files import save_images, save_latents
+from evaluate.inversion.importance import label_elements, print_elements
 from evaluate.inversion.refine import invert, print_metrics, write_metrics
-from evaluate.sheets import COLUMNS, INTERPOLATION_LIMIT, alternate, tile
+from evaluate.sheets import COLUMNS, INTERPOLATION_LIMIT, alternate, label_rows, tile
 from evaluate.trained_run import TrainedRun
 from train.experiment.display import progress_bar
 from train.runtime.failures import out_of_memory_reported
@@ -28,9 +30,11 @@ from train.runtime.failures import out_of_memory_reported
 _NAMED = 3  # files that cannot be read, in one line
 
 
-def reconstruct(run: Path, images: Sequence[Path], steps: int, out: Path | None) -> None:
+def reconstruct(
+    run: Path, checkpoint: str, images: Sequence[Path], steps: int, out: Path | None
+) -> None:
     """Encode images and generate them again, and refine the latents in `steps` steps."""
-    with _opened_to_write(run, "reconstruct", out) as (trained, folder):
+    with _opened_to_write(run, checkpoint, "reconstruct", out) as (trained, folder):
         names, pixels, problems = _read(images, trained)
         with progress_bar("refining") as on_progress:
             encoded, refined = invert(trained, pixels, steps, on_progress)
@@ -46,37 +50,67 @@ def reconstruct(run: Path, images: Sequence[Path], steps: int, out: Path | None)
     _require_no(problems)
 
 
-def sample(run: Path, count: int, seed: int, files: bool, out: Path | None) -> None:
-    """Generate images: a sheet, or single `files`, and their latents."""
-    with _opened_to_write(run, "sample", out) as (trained, folder):
-        latents = trained.sample_latents(count, seed)
+def sample(
+    run: Path, checkpoint: str, count: int, seed: int, files: bool, out: Path | None
+) -> None:
+    """Generate `count` images of one seed: a sheet, or single `files`, and their latents."""
+    with _opened_to_write(run, checkpoint, "sample", out) as (trained, folder):
         stems = [f"{index:0{len(str(count))}d}" for index in range(1, count + 1)]
-        save_latents(folder, trained, latents, stems)
-        if not files:
-            sheet = tile(trained.generate(latents), columns=min(count, COLUMNS))
-            save_image(folder / "sheet.png", sheet)
-            return
-        with progress_bar("generating") as on_progress:
-            for start in range(0, count, trained.batch_size):
-                part = slice(start, start + trained.batch_size)
-                save_images(folder / "images", stems[part], trained.generate(latents[part]))
-                on_progress(min(part.stop, count), count)
+        _save_samples(folder, trained, trained.sample_latents(count, seed), stems, files)
+
+
+def sample_seeds(
+    run: Path, checkpoint: str, seeds: Sequence[range], files: bool, out: Path | None
+) -> None:
+    """Generate one image of each seed, as `sample` does."""
+    with _opened_to_write(run, checkpoint, "sample", out) as (trained, folder):
+        numbers = [seed for part in seeds for seed in part]
+        latents = np.concatenate([trained.sample_latents(1, seed) for seed in numbers])
+        stems = [f"seed_{seed:04d}" for seed in numbers]
+        _save_samples(folder, trained, latents, stems, files)
+
+
+def _save_samples(
+    folder: Path, trained: TrainedRun, latents: np.ndarray, stems: Sequence[str], files: bool
+) -> None:
+    """Write latents (n, d_z) and their images, in `files` named by `stems` or in a sheet."""
+    save_latents(folder, trained, latents, stems)
+    count = len(latents)
+    if not files:
+        sheet = tile(trained.generate(latents), columns=min(count, COLUMNS))
+        save_image(folder / "sheet.png", sheet)
+        return
+    with progress_bar("generating") as on_progress:
+        for start in range(0, count, trained.batch_size):
+            part = slice(start, start + trained.batch_size)
+            save_images(folder / "images", stems[part], trained.generate(latents[part]))
+            on_progress(min(part.stop, count), count)
 
 
 def interpolate_along(
-    run: Path, elements: str, by_rank: bool, count: int, seed: int, out: Path | None
+    run: Path,
+    checkpoint: str,
+    elements: str,
+    by_rank: bool,
+    count: int,
+    seed: int,
+    out: Path | None,
 ) -> None:
     """Move one latent element of `count` latents, or several elements of one latent."""
-    with _opened_to_write(run, "interpolate", out) as (trained, folder):
+    with _opened_to_write(run, checkpoint, "interpolate", out) as (trained, folder):
         indices = editing.parse_elements(elements, trained, by_rank)
         latents = trained.sample_latents(count, seed)
         limit = INTERPOLATION_LIMIT[trained.config.latent.prior]
-        _save_frames(folder, trained, editing.frames_along(latents, indices, limit))
+        frames = editing.frames_along(latents, indices, limit)
+        moved = indices if len(indices) > 1 else indices * len(frames)
+        _save_frames(folder, trained, frames, label_elements(trained, moved))
 
 
-def interpolate_between(run: Path, images: Sequence[Path], out: Path | None) -> None:
+def interpolate_between(
+    run: Path, checkpoint: str, images: Sequence[Path], out: Path | None
+) -> None:
     """Move from one image's latent to another's."""
-    with _opened_to_write(run, "interpolate", out) as (trained, folder):
+    with _opened_to_write(run, checkpoint, "interpolate", out) as (trained, folder):
         names, pixels, problems = _read(images, trained)
         _require_no(problems)
         if len(names) != 2:
@@ -84,16 +118,24 @@ def interpolate_between(run: Path, images: Sequence[Path], out: Path | None) -> 
         _save_frames(folder, trained, editing.frames_between(*trained.encode(pixels)))
 
 
-def _save_frames(folder: Path, trained: TrainedRun, frames: np.ndarray) -> None:
-    """Write a sheet and animations of latents (rows, frames, d_z)."""
+def _save_frames(
+    folder: Path, trained: TrainedRun, frames: np.ndarray, labels: Sequence[str] = ()
+) -> None:
+    """Write a sheet, with `labels` of its rows, and animations of latents (rows, frames, d_z)."""
     sheet, animation = editing.draw_frames(trained, frames)
-    save_image(folder / "sheet.png", sheet)
-    for ending in ("gif", "webp"):
-        editing.save_animation(folder / f"animation.{ending}", animation)
+    save_image(folder / "sheet.png", label_rows(sheet, labels) if labels else sheet)
+    save_animations(folder, animation)
+
+
+def list_elements(run: Path, checkpoint: str) -> None:
+    """Print the latent elements by importance."""
+    with _opened(run, checkpoint) as trained:
+        print_elements(trained)
 
 
 def edit(
     run: Path,
+    checkpoint: str,
     images: Sequence[Path],
     elements: Sequence[str],
     ranks: Sequence[str],
@@ -105,9 +147,8 @@ def edit(
 
     `examples` are the folders with and without what the images are to get.
     """
-    with _opened_to_write(run, "edit", out) as (trained, folder):
-        changes = [editing.parse_assignment(text, trained) for text in elements]
-        changes += [editing.parse_assignment(text, trained, by_rank=True) for text in ranks]
+    with _opened_to_write(run, checkpoint, "edit", out) as (trained, folder):
+        changes = editing.parse_changes(elements, ranks, trained)
         names, pixels, problems = _read(images, trained)
         latents = targets = trained.encode(pixels)
         if examples:
@@ -138,15 +179,15 @@ def _find_direction(
     return found, problems + more_problems
 
 
-def export(run: Path, out: Path | None) -> None:
+def export(run: Path, checkpoint: str, out: Path | None) -> None:
     """Write Keras models, a SavedModel and a model card."""
-    with _opened_to_write(run, "model", out) as (trained, folder):
+    with _opened_to_write(run, checkpoint, "model", out) as (trained, folder):
         exports.export(trained, folder)
 
 
-def explore(run: Path, listener: socket.socket) -> None:
+def explore(run: Path, checkpoint: str, listener: socket.socket) -> None:
     """Show a page in the browser until a signal comes."""
-    with _opened(run) as trained:
+    with _opened(run, checkpoint) as trained:
         port = listener.getsockname()[1]
         print(f"http://{explore_server.HOST}:{port} (Ctrl-C ends it)", flush=True)
         explore_server.serve(Explorer(trained), listener, MAX_BYTES)
@@ -160,31 +201,31 @@ def import_reference(
     print(f"a run of {config.experiment.name}, {run}, is in {out}")
 
 
-def export_reference(run: Path, out: Path | None) -> None:
+def export_reference(run: Path, checkpoint: str, out: Path | None) -> None:
     """Write the authors' files."""
-    with _opened_to_write(run, "reference", out) as (trained, folder):
+    with _opened_to_write(run, checkpoint, "reference", out) as (trained, folder):
         reference.export_reference(trained, folder)
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[TrainedRun]:
+def _opened(path: Path, checkpoint: str) -> Iterator[TrainedRun]:
     """Yields the `TrainedRun` of a run folder. Raises UserError, also if memory ends within."""
     with out_of_memory_reported("try fewer images"):
-        trained = TrainedRun(path)
+        trained = TrainedRun(path, checkpoint)
         print(f"from {trained}")
         yield trained
 
 
 @contextlib.contextmanager
 def _opened_to_write(
-    run: Path, command: str, out: Path | None
+    run: Path, checkpoint: str, command: str, out: Path | None
 ) -> Iterator[tuple[TrainedRun, Path]]:
     """Yields a `TrainedRun` and a folder to fill: `out`, or a new one in the run's folder.
 
     Raises UserError as `_opened` and `NewFolder` do.
     """
     made = NewFolder(out or run / command, is_numbered=out is None)
-    with _opened(run) as trained, made as folder:
+    with _opened(run, checkpoint) as trained, made as folder:
         yield trained, folder
     print(f"all of it is in {made.path}")
 

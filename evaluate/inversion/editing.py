@@ -1,16 +1,14 @@
 """Move latents: element by element, from one to another, along a direction. See `Direction`."""
 
-import re
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_score
 
 from config import UserError
+from evaluate.inversion.number_lists import parse_ranges, require_number
 from evaluate.sheets import COLUMNS, alternate, tile, vary_element
 from evaluate.trained_run import TrainedRun
 
@@ -19,53 +17,58 @@ LARGEST_VALUE = 1000  # of a latent element, far beyond what a prior gives
 LEAST_EXAMPLES = 10  # images of each kind, to find a direction
 _FOLDS = 5
 _FRAMES_PER_COLUMN = 4  # of an animation, from one column of the sheet to the next
-_MILLISECONDS_PER_FRAME = 60
 _EDIT_STEPS = 4
 
 
 def parse_elements(text: str, trained: TrainedRun, by_rank: bool = False) -> list[int]:
-    """Indices of latent elements from a text such as 3, 1-8 or 0,5,7.
+    """Indices of latent elements from a text such as 3, 1-8 or 0,5,7, see `parse_ranges`.
 
-    With `by_rank` the text has ranks by importance instead, from 1. Raises UserError for any other
-    text, and for an element that does not exist.
+    With `by_rank` the text has ranks by importance instead, from 1.
     """
-    numbers = []
-    for part in text.split(","):
-        match = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", part)
-        if not match:
-            raise UserError(f"elements are given as 3, 1-8 or 0,5,7. Received: {text}")
-        first, last = int(match[1]), int(match[2] or match[1])
-        require_element(first, trained, by_rank)
-        require_element(last, trained, by_rank)
-        if first > last:
-            raise UserError(f"a range goes upwards. Received: {text}")
-        numbers += range(first, last + 1)
-    return [_to_index(number, trained, by_rank) for number in numbers]
+    ranges = parse_ranges(text, *_numbering(trained, by_rank))
+    return [_to_index(number, trained, by_rank) for numbers in ranges for number in numbers]
 
 
-def parse_assignment(text: str, trained: TrainedRun, by_rank: bool = False) -> tuple[int, float]:
-    """(index of a latent element, value) from a text such as 3=1.5, see `parse_elements`."""
+def parse_changes(
+    elements: Sequence[str], ranks: Sequence[str], trained: TrainedRun
+) -> dict[int, float]:
+    """{index of a latent element: value} from texts such as 3=1.5, by index and by rank.
+
+    Raises UserError for any other text, for an element that does not exist, and for one that is set
+    twice.
+    """
+    changes: dict[int, float] = {}
+    for texts, by_rank in ((elements, False), (ranks, True)):
+        for text in texts:
+            index, value = _parse_assignment(text, trained, by_rank)
+            if index in changes:
+                raise UserError(
+                    f"element {index} is set twice: to {changes[index]:g} and to {value:g}"
+                )
+            changes[index] = value
+    return changes
+
+
+def _parse_assignment(text: str, trained: TrainedRun, by_rank: bool) -> tuple[int, float]:
     left, _, right = text.partition("=")
     try:
         number, value = int(left), float(right)
         if not abs(value) <= LARGEST_VALUE:
             raise ValueError
     except ValueError as error:
+        kind = "RANK" if by_rank else "ELEMENT"
         raise UserError(
-            "a change is given as ELEMENT=VALUE, such as 3=1.5, with a value from "
-            f"-{LARGEST_VALUE} to {LARGEST_VALUE}. Received: {text}"
+            f"a change is given as {kind}=VALUE, such as 3=1.5, with a value from "
+            f"-{LARGEST_VALUE} to {LARGEST_VALUE}. Received: {text or 'nothing'}"
         ) from error
-    require_element(number, trained, by_rank)
+    require_number(number, *_numbering(trained, by_rank))
     return _to_index(number, trained, by_rank), value
 
 
-def require_element(number: int, trained: TrainedRun, by_rank: bool = False) -> None:
-    """Raise UserError if no latent element has this index, or this rank, which counts from 1."""
-    first = 1 if by_rank else 0
-    last = first + len(trained.scale) - 1
-    if not first <= number <= last:
-        kind = "rank" if by_rank else "element"
-        raise UserError(f"there is no {kind} {number}: use {first} to {last}")
+def _numbering(trained: TrainedRun, by_rank: bool) -> tuple[str, int, int]:
+    """What the numbers are called, the least and the greatest."""
+    count = len(trained.scale)
+    return ("rank", 1, count) if by_rank else ("element", 0, count - 1)
 
 
 def _to_index(number: int, trained: TrainedRun, by_rank: bool) -> int:
@@ -111,10 +114,10 @@ def find_direction(
     return Direction(unit, float(gap @ unit), float(np.mean(accuracy)))
 
 
-def set_elements(latents: np.ndarray, changes: Iterable[tuple[int, float]]) -> np.ndarray:
-    """Copy latents (n, d_z) and set elements of the copy: `changes` are (index, value) each."""
+def set_elements(latents: np.ndarray, changes: Mapping[int, float]) -> np.ndarray:
+    """Copy latents (n, d_z) and set elements of the copy, {index: value}."""
     changed = latents.copy()
-    for index, value in changes:
+    for index, value in changes.items():
         changed[:, index] = value
     return changed
 
@@ -170,9 +173,3 @@ def draw_frames(trained: TrainedRun, frames: np.ndarray) -> tuple[np.ndarray, li
         if frame % _FRAMES_PER_COLUMN == 0:
             in_sheet.append(images)
     return tile(alternate(*in_sheet), columns=len(in_sheet)), animation
-
-
-def save_animation(path: Path, pictures: Sequence[np.ndarray]) -> None:
-    """Write uint8 images (height, width, 3) as a GIF or WebP that plays back and forth for ever."""
-    first, *others = map(Image.fromarray, [*pictures, *pictures[-2:0:-1]])
-    first.save(path, save_all=True, append_images=others, duration=_MILLISECONDS_PER_FRAME, loop=0)
