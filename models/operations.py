@@ -4,13 +4,16 @@ In signatures `KerasTensor` stands for every tensor: Keras builds a network with
 runs it with TensorFlow's.
 """
 
-from collections.abc import Callable
+import contextlib
+import contextvars
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from keras import KerasTensor, ops
 
 FIR_TAPS = (1.0, 3.0, 3.0, 1.0)
 CHANNELS_LAST = "channels_last"
+_has_own_gradient = contextvars.ContextVar("_has_own_gradient", default=True)
 
 
 def fir_filter(feature_maps: KerasTensor, gain: float = 1.0, stride: int = 1) -> KerasTensor:
@@ -35,6 +38,19 @@ def _convolve_with_stride(
     return ops.conv(feature_maps, kernel, strides=stride, padding="same", data_format=CHANNELS_LAST)
 
 
+@contextlib.contextmanager
+def with_builtin_gradients() -> Iterator[None]:
+    """Within, `convolve` leaves its gradient to TensorFlow.
+
+    A SavedModel cannot hold a custom gradient whose own gradient is custom too.
+    """
+    token = _has_own_gradient.set(False)
+    try:
+        yield
+    finally:
+        _has_own_gradient.reset(token)
+
+
 def convolve(feature_maps: KerasTensor, kernel: KerasTensor) -> KerasTensor:
     """Convolve with stride 1 and zero 'SAME' padding.
 
@@ -46,6 +62,8 @@ def convolve(feature_maps: KerasTensor, kernel: KerasTensor) -> KerasTensor:
     Input: (batch, height, width, in) and kernel (size, size, in, out), `size` odd.
     Output: (batch, height, width, out).
     """
+    if not _has_own_gradient.get():
+        return _convolve_with_stride(feature_maps, kernel, stride=1)
     outputs = _convolve_with_stride(ops.stop_gradient(feature_maps), kernel, stride=1)
     return _attach_gradient_of_input(outputs, feature_maps, kernel)
 

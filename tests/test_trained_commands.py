@@ -1,6 +1,7 @@
 """The commands for trained runs, on networks with random weights."""
 
 import csv
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+import yaml
 from matplotlib import rc_context
 from PIL import Image
 
@@ -16,6 +18,7 @@ from data.images import to_uint8
 from data.loading import open_images
 from data.user_images import read_images
 from evaluate.evaluator import Evaluator
+from evaluate.exchange.model_card import model_card
 from evaluate.inversion.editing import find_direction
 from evaluate.sheets import GAP, enlargement, label_rows, tile
 from evaluate.trained_run import TrainedRun
@@ -495,6 +498,39 @@ def test_evaluating_a_chosen_checkpoint(command, several):
     assert_user_error(code, errors, "no checkpoint of an epoch with metrics (--checkpoint 0)")
 
 
+def test_the_model_card_is_of_the_chosen_checkpoint(several):
+    for choice, epoch, printed in (("best", 1, "step 2, best by FID"), ("last", 2, "step 4")):
+        card = model_card(TrainedRun(several, choice))
+        assert f"The weights are from epoch {epoch}, {printed}; the metrics" in card
+        metadata = yaml.safe_load(card.split("---\n")[1])
+        assert metadata == {
+            "library_name": "keras",
+            "pipeline_tag": "unconditional-image-generation",
+            "tags": ["gan", "gan-inversion", "dlsgan"],
+            "model-index": [
+                {
+                    "name": "tiny_normal_dls_dg_0",
+                    "results": [
+                        {
+                            "task": {"type": "unconditional-image-generation"},
+                            "dataset": {"type": "digits", "name": "digits", "split": "test"},
+                            "metrics": [
+                                {
+                                    "type": "fid",
+                                    "value": 10.0 + 2 * epoch,
+                                    "name": "FID (digit-classifier features)",
+                                },
+                                {"type": "fake_psnr", "value": 20.0, "name": "fake PSNR"},
+                            ],
+                        }
+                    ],
+                }
+            ],
+        }
+        row = next(line for line in card.splitlines() if line.startswith("| normal_dls_dg"))
+        assert row.split(" | ")[1:6] == [str(epoch), "0.500", "", "", f"{10.0 + 2 * epoch}"]
+
+
 def test_a_checkpoint_that_is_replaced_meanwhile(trainer, monkeypatch):
     folder = RunFolder(trainer.path)
     listings = [{7: folder.checkpoints / "step-7"}, folder.saved_steps(), folder.saved_steps()]
@@ -545,26 +581,27 @@ def test_evaluating_an_imported_run(command, trainer):
 
 LOAD = """
 import sys
-import numpy as np, tensorflow as tf
+import numpy as np
 data = np.load("data.npz")
-saved = tf.saved_model.load("model/saved_model")
+latents, images = data["latents"], data["images"]
+{tensorflow_alone}
 assert "models" not in sys.modules
-sys.path.insert(0, sys.argv[1])
-import keras, models
-generator, encoder, discriminator = (
-    keras.saving.load_model(f"model/{name}.keras")
-    for name in ("generator", "encoder", "discriminator")
-)
-outputs = {
-    "saved_images": saved.generate(data["latents"]), "saved_latents": saved.encode(data["images"]),
-    "images": generator(data["latents"]), "latents": encoder(data["images"]),
-    "adversarial": discriminator(data["images"])[0],
-}
+saved = reconstructions
+{keras}
+assert models.__file__.startswith("{root}")
+outputs = {{"saved_reconstructions": saved, "reconstructions": reconstructions}}
+outputs["adversarial"] = keras.saving.load_model("discriminator.keras")(images)[0]
+for name, generate in (("gradients", generator), ("saved_gradients", model.generate)):
+    moved = tf.Variable(latents)
+    with tf.GradientTape() as tape:
+        outputs[name.replace("gradients", "images")] = generated = generate(moved)
+    outputs[name] = tape.gradient(generated, moved)
 np.savez("outputs.npz", **outputs)
 """
 
 
-def test_exports_load_in_a_fresh_process(to_folder, trained, tmp_path):
+def test_exports_load_in_a_fresh_process(to_folder, trained):
+    """The code that the model card shows, beside a clone of the project."""
     folder = to_folder("export")
     card = (folder / "README.md").read_text()
     for fact in (
@@ -572,22 +609,39 @@ def test_exports_load_in_a_fresh_process(to_folder, trained, tmp_path):
         "drawn from N(0, 1), with dynamic latent scale",
         "- mapper: mapper.h5, SHA-256 0123",
         "`digits`, resized",
+        "The weights are from epoch 0, step 0; ",
         "Nothing was measured.",
+        "![Generated images](samples.png)",
     ):
         assert fact in card
-    folder.rename(tmp_path / "model")
+    samples = tile(trained.generate(trained.sample_latents(64, seed=0)))
+    np.testing.assert_array_equal(pixels(folder / "samples.png"), samples)
     latents = trained.sample_latents(4, seed=5)
     images = trained.networks.generate(latents, trained.scale).numpy()
-    np.savez(tmp_path / "data.npz", latents=latents, images=images)
-    command = [sys.executable, "-I", "-c", LOAD, str(ROOT)]
-    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
-    outputs = np.load(tmp_path / "outputs.npz")
+    np.savez(folder / "data.npz", latents=latents, images=images)
+    use = re.search("## Use(.*?)## Data", card, re.DOTALL)[1].split("or, with TensorFlow alone")
+    keras, tensorflow_alone = ("\n".join(re.findall("^    (.*)", part, re.M)) for part in use)
+    (folder / "DLSGAN").symlink_to(ROOT)
+    code = LOAD.format(keras=keras, tensorflow_alone=tensorflow_alone, root=folder / "DLSGAN")
+    process = subprocess.run(
+        [sys.executable, "-I", "-c", code], cwd=folder, capture_output=True, text=True
+    )
+    assert process.returncode == 0, process.stderr
+    assert "gradient" not in process.stderr
+    outputs = np.load(folder / "outputs.npz")
     adversarial, recovered = trained.networks.discriminator(images)
+    reconstructions = trained.networks.generate(recovered, trained.scale)
+    moved = tf.Variable(latents)
+    with tf.GradientTape() as tape:
+        generated = trained.networks.generate(moved, trained.scale)
+    gradients = tape.gradient(generated, moved)
     for name, expected in {
         "images": images,
         "saved_images": images,
-        "latents": recovered,
-        "saved_latents": recovered,
+        "reconstructions": reconstructions,
+        "saved_reconstructions": reconstructions,
         "adversarial": adversarial,
+        "gradients": gradients,
+        "saved_gradients": gradients,
     }.items():
-        np.testing.assert_allclose(outputs[name], expected, rtol=1e-6, atol=1e-6, err_msg=name)
+        np.testing.assert_allclose(outputs[name], expected, rtol=1e-4, atol=1e-5, err_msg=name)
