@@ -16,12 +16,11 @@ from config import UserError, reason
 from config.sections import DataConfig
 from data.batches import Batches
 from data.images import to_uint8
-from data.stored import DiskImages, EncodedImages, Images, MemoryImages
+from data.stored import DiskImages, EncodedImages, Images, MemoryImages, record_type, to_records
 
 _VERSION = 1  # of decoding and resizing: another version makes other cache files
 _BATCH_SIZE = 64
 _GB = 1e9
-_Shape = tuple[int, int, int, int]  # (n, resolution, resolution, 3)
 
 
 def cached(
@@ -33,15 +32,15 @@ def cached(
 
     "none": not kept. "memory" and "disk": kept in 8 bits, so rounded by up to half a grey level.
     The file on disk serves all runs; its name comes from the content of the images and the options.
-    It is written once, and an interrupted writing is continued. Raises UserError if the images do
-    not fit.
+    It is written once, and an interrupted writing is continued. With a warning, it is written again
+    if its header or its size is wrong; `DiskImages` repairs damaged images. Raises UserError if the
+    images do not fit.
     """
     if data_config.cache == "none":
         return images
-    shape = (len(images), data_config.resolution, data_config.resolution, 3)
     if data_config.cache == "memory":
-        return _keep_in_memory(images, data_config, shape, on_progress)
-    return _keep_on_disk(images, data_config, shape, on_progress)
+        return _keep_in_memory(images, data_config, on_progress)
+    return _keep_on_disk(images, data_config, on_progress)
 
 
 def require_memory(data_config: DataConfig, count: int) -> None:
@@ -50,33 +49,25 @@ def require_memory(data_config: DataConfig, count: int) -> None:
 
 
 def _keep_in_memory(
-    images: EncodedImages,
-    data_config: DataConfig,
-    shape: _Shape,
-    on_progress: Callable[[int, int], None] | None,
+    images: EncodedImages, data_config: DataConfig, on_progress: Callable[[int, int], None] | None
 ) -> MemoryImages:
     require_memory(data_config, len(images))
-    pixels = np.empty(shape, np.uint8)
+    pixels = np.empty((len(images), data_config.resolution, data_config.resolution, 3), np.uint8)
     for start, rows in _iterate_pixels(images, 0, on_progress):
         pixels[start : start + len(rows)] = rows
     return MemoryImages(pixels)
 
 
 def _keep_on_disk(
-    images: EncodedImages,
-    data_config: DataConfig,
-    shape: _Shape,
-    on_progress: Callable[[int, int], None] | None,
+    images: EncodedImages, data_config: DataConfig, on_progress: Callable[[int, int], None] | None
 ) -> DiskImages:
     path = _cache_path(images, data_config)
     try:
-        kept = _open_file(path, shape)
+        kept = _open_file(path, images)
         if kept is None:
-            if path.exists():
-                warnings.warn(f"{path} is damaged; it is made again", stacklevel=4)
             path.parent.mkdir(parents=True, exist_ok=True)
-            _write_file(images, path, shape, on_progress)
-            kept = _open_file(path, shape)
+            _write_file(images, path, on_progress)
+            kept = _open_file(path, images)
     except OSError as error:
         raise UserError(f"data.cache_folder: {path.parent}: {reason(error)}") from error
     return kept
@@ -101,23 +92,20 @@ def _cache_path(images: EncodedImages, data_config: DataConfig) -> Path:
     return Path(os.path.expanduser(data_config.cache_folder)) / f"images_{key.hexdigest()}.npy"
 
 
-def _open_file(path: Path, shape: _Shape) -> DiskImages | None:
-    """The cache file; None if it is absent or damaged."""
-    header = _header(shape)
+def _open_file(path: Path, images: EncodedImages) -> DiskImages | None:
+    """The cache file of the images; None if it is absent, or its header or size is wrong."""
+    header = _header(images)
     try:
-        images = DiskImages(path, len(header), shape)
+        kept = DiskImages(path, len(header), images)
     except FileNotFoundError:
         return None
-    size = len(header) + int(np.prod(shape))
-    is_whole = os.fstat(images.file).st_size == size
-    return images if is_whole and os.pread(images.file, len(header), 0) == header else None
+    size = len(header) + len(images) * kept.record_type.itemsize
+    is_whole = os.fstat(kept.file).st_size == size
+    return kept if is_whole and os.pread(kept.file, len(header), 0) == header else None
 
 
 def _write_file(
-    images: EncodedImages,
-    path: Path,
-    shape: _Shape,
-    on_progress: Callable[[int, int], None] | None,
+    images: EncodedImages, path: Path, on_progress: Callable[[int, int], None] | None
 ) -> None:
     """Write the cache file.
 
@@ -125,31 +113,36 @@ def _write_file(
     a time; the others wait, and then find the file complete.
     """
     unfinished = path.with_suffix(".unfinished")
-    with open(unfinished, "ab") as file:
+    with open(unfinished, "a+b") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        if _open_file(path, shape):
+        if _open_file(path, images):
             unfinished.unlink(missing_ok=True)
             return
-        row_bytes = int(np.prod(shape[1:]))
-        header = _header(shape)
-        done = max(0, os.fstat(file.fileno()).st_size - len(header)) // row_bytes
+        if path.exists():
+            warnings.warn(f"{path} is damaged or outdated; it is made again", stacklevel=2)
+            path.unlink()  # there may be no room for both
+        header = _header(images)
+        image_bytes = record_type(images.data_config.resolution).itemsize
+        is_begun = os.pread(file.fileno(), len(header), 0) == header
+        done = (os.fstat(file.fileno()).st_size - len(header)) // image_bytes if is_begun else 0
         _require_room(
-            (len(images) - done) * row_bytes, _free_bytes(path.parent), "disk", path.parent
+            (len(images) - done) * image_bytes, _free_bytes(path.parent), "disk", path.parent
         )
-        file.truncate(len(header) + done * row_bytes if done else 0)
-        if not done:
+        file.truncate(len(header) + done * image_bytes if is_begun else 0)
+        if not is_begun:
             file.write(header)
-        for _, rows in _iterate_pixels(images, done, on_progress):
-            file.write(rows)
+        for _, pixels in _iterate_pixels(images, done, on_progress):
+            file.write(to_records(pixels))
         file.flush()
         os.fsync(file.fileno())
         os.replace(unfinished, path)
 
 
-def _header(shape: _Shape) -> bytes:
-    """The first bytes of a .npy file of uint8."""
+def _header(images: EncodedImages) -> bytes:
+    """The first bytes of a .npy file of the images' records."""
     header = io.BytesIO()
-    description = {"descr": "|u1", "fortran_order": False, "shape": shape}
+    records = np.lib.format.dtype_to_descr(record_type(images.data_config.resolution))
+    description = {"descr": records, "fortran_order": False, "shape": (len(images),)}
     np.lib.format.write_array_header_1_0(header, description)
     return header.getvalue()
 

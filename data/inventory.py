@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 
 from config import UserError, reason
+from data.checked_files import read_checked, write_checked
 from data.images import BadImageError, decode_or_refuse, to_decodable
 from data.sources.base import Source, full_name, printable
-from data.storage import write_whole
 
 _VERSION = 1  # of the inventory file, and of the rules for bad images
 _DIGEST_SIZE = 16
@@ -42,10 +41,10 @@ def take_inventory(
 ) -> Inventory:
     """Load the inventory of a source from `folder`; the first time, call `scan` to make it.
 
-    `scan` makes a new one when the names, sizes or times of files have changed, and when an image
-    could not be read the last time.
+    `scan` makes a new one when the names, sizes or times of files have changed, when an image could
+    not be read the last time, and, with a warning, when the file is damaged.
     """
-    kept = _load(_inventory_path(source, folder), len(source.names))
+    kept = _load(_inventory_path(source, folder), _listing_digest(source))
     return kept or scan(source, folder, on_progress)
 
 
@@ -56,7 +55,8 @@ def scan(
 
     Calls `on_progress(done, total)` on the way.
     """
-    path = _inventory_path(source, folder)  # named before reading, in case a file changes meanwhile
+    path = _inventory_path(source, folder)
+    listing = _listing_digest(source)  # before reading, in case a file changes meanwhile
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -74,8 +74,9 @@ def scan(
             list(pool.map(lambda index: _examine(source, index, inventory), indices))
             if on_progress:
                 on_progress(indices.stop, count)
+    # A file that could not be read may be readable the next time.
     if all(inventory.digests[index].any() for index in inventory.problems):
-        _save(path, inventory)  # a file that could not be read may be readable the next time
+        _save(path, listing, inventory)
     return inventory
 
 
@@ -90,12 +91,16 @@ def require_good(source: Source, inventory: Inventory, indices: np.ndarray) -> N
         )
 
 
+def content_digest(content: bytes) -> np.ndarray:
+    """The digest of a file's bytes: (16,) uint8."""
+    return np.frombuffer(hashlib.blake2b(content, digest_size=_DIGEST_SIZE).digest(), np.uint8)
+
+
 def _examine(source: Source, index: int, inventory: Inventory) -> None:
     """Read and decode one image, and enter what was found in the inventory."""
     try:
         content = source.read(index)
-        digest = hashlib.blake2b(content, digest_size=_DIGEST_SIZE).digest()
-        inventory.digests[index] = np.frombuffer(digest, np.uint8)
+        inventory.digests[index] = content_digest(content)
         decodable, size = to_decodable(content)
         decode_or_refuse(decodable)
         inventory.sizes[index] = size
@@ -105,31 +110,31 @@ def _examine(source: Source, index: int, inventory: Inventory) -> None:
 
 
 def _inventory_path(source: Source, folder: str) -> Path:
-    key = json.dumps([_VERSION, source.listing()]).encode()
-    name = hashlib.blake2b(key, digest_size=8).hexdigest()
+    """One file a source: it is replaced when the source's files change."""
+    place = os.path.abspath(source.where or source.names[0])
+    name = hashlib.blake2b(os.fsencode(place), digest_size=8).hexdigest()
     return Path(os.path.expanduser(folder)) / f"inventory_{name}.npz"
 
 
-def _save(path: Path, inventory: Inventory) -> None:
+def _listing_digest(source: Source) -> str:
+    key = json.dumps([_VERSION, source.listing()]).encode()
+    return hashlib.blake2b(key, digest_size=_DIGEST_SIZE).hexdigest()
+
+
+def _save(path: Path, listing: str, inventory: Inventory) -> None:
     indices = sorted(inventory.problems)
     reasons = np.array([inventory.problems[index] for index in indices], dtype=np.str_)
     arrays = inventory._asdict() | {"problems": np.array(indices, np.int64), "reasons": reasons}
-    write_whole(path, lambda unfinished: np.savez(unfinished, **arrays))
+    write_checked(path, lambda file: np.savez(file, listing=listing, **arrays))
 
 
-def _load(path: Path, count: int) -> Inventory | None:
-    """The inventory of `count` images in a file; None if the file is absent or damaged."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = dict(file)
-        reasons = arrays.pop("reasons").tolist()
-        problems = dict(zip(arrays.pop("problems").tolist(), reasons, strict=True))
-        inventory = Inventory(**arrays, problems=problems)
-        if len(inventory.digests) != count:
-            raise ValueError("the inventory of other images")
-    except OSError:
+def _load(path: Path, listing: str) -> Inventory | None:
+    """The inventory in a file; None if the file is absent, damaged or made of another listing."""
+    content = read_checked(path, "the images are looked at again")
+    if content is None:
         return None
-    except Exception:  # numpy and zipfile raise many classes for a damaged file
-        warnings.warn(f"{path} is damaged; the images are looked at again", stacklevel=3)
+    arrays = dict(np.load(content))
+    if arrays.pop("listing") != listing:
         return None
-    return inventory
+    problems = zip(arrays.pop("problems").tolist(), arrays.pop("reasons").tolist(), strict=True)
+    return Inventory(**arrays, problems=dict(problems))

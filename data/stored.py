@@ -1,6 +1,9 @@
 """The images of one split: encoded in files, or as an array in memory or on disk. See `Images`."""
 
+import contextlib
 import os
+import warnings
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
@@ -17,8 +20,9 @@ from data.images import (
     resize,
     to_decodable,
     to_network_range,
+    to_uint8,
 )
-from data.inventory import Inventory
+from data.inventory import Inventory, content_digest
 from data.sources.base import Source, full_name
 
 _FILES_PER_CALL = 32  # TensorFlow's calls of Python are slow: each one reads several files
@@ -68,6 +72,18 @@ class EncodedImages:
     def read(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
         batches = self.to_batches(np.asarray(indices), len(indices), parallel_reads=1)
         return next(iter(batches)).numpy()
+
+    def read_one(self, index: int) -> np.ndarray:
+        """An image as `read` gives it, without tf.data, whose threads may wait for this one.
+
+        Raises UserError if its file cannot be read or has changed since the inventory.
+        """
+        self.check([index])
+        if np.any(content_digest(self._content(index)) != self.digests[index]):
+            name = full_name(self.source, self.indices[index])
+            raise UserError(f"{name}: has changed since the training began")
+        with tf.device("CPU"):
+            return to_network_range(self._to_image(self._read_decodable(index))).numpy()
 
     def to_batches(
         self, order: np.ndarray, batch_size: int, parallel_reads: int
@@ -147,26 +163,40 @@ class MemoryImages(ArrayImages):
 
 
 class DiskImages(_DecodedImages):
-    """Images in a .npy file: uint8 `shape`, (n, resolution, resolution, 3), from byte `offset` on.
+    """Images in a .npy file: records of `record_type`, from byte `offset` on.
 
-    The file is read and not mapped into memory, where it would count as memory of the process.
+    Each record is checked whenever it is read. A damaged one is made again from its image
+    in `originals` and written back, with a warning. The file is read and not mapped into memory, where
+    it would count as memory of the process.
     """
 
-    def __init__(self, path: Path, offset: int, shape: tuple[int, int, int, int]) -> None:
+    def __init__(self, path: Path, offset: int, originals: EncodedImages) -> None:
         self.path = path
         self.file = os.open(path, os.O_RDONLY)
         self.offset = offset
-        self.shape = shape
+        self.originals = originals
+        self.record_type = record_type(originals.data_config.resolution)
 
     def __len__(self) -> int:
-        return self.shape[0]
+        return len(self.originals)
 
     def read(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
-        rows = np.empty((len(indices), *self.shape[1:]), np.uint8)
-        for row, index in zip(rows, indices, strict=True):
-            if os.preadv(self.file, [row], self.offset + int(index) * row.nbytes) != row.nbytes:
-                raise UserError(f"{self.path}: truncated while in use")
-        return to_network_range(rows)
+        records = np.zeros(len(indices), self.record_type)  # a short read leaves no valid one
+        for number, index in enumerate(indices):
+            record = records[number : number + 1]
+            place = self.offset + int(index) * record.nbytes
+            os.preadv(self.file, [record.view(np.uint8)], place)
+            if record["checksum"] != zlib.crc32(record["pixels"]):
+                record[:] = self._restore(index, place)
+        return to_network_range(records["pixels"])
+
+    def _restore(self, index: int, place: int) -> np.ndarray:
+        """The record of a damaged image; it is written back if the file can be written."""
+        warnings.warn(f"{self.path} is damaged; its damaged images are made again", stacklevel=2)
+        record = to_records(to_uint8(self.originals.read_one(index)[None]))
+        with contextlib.suppress(OSError), open(self.path, "r+b") as file:
+            os.pwrite(file.fileno(), record, place)
+        return record
 
     def check(self, indices: Sequence[int] | np.ndarray) -> None:
         for index in indices:
@@ -174,3 +204,16 @@ class DiskImages(_DecodedImages):
                 self.read([index])
             except OSError as error:
                 raise UserError(f"{self.path}: {reason(error)}") from error
+
+
+def record_type(resolution: int) -> np.dtype:
+    """What `DiskImages` keeps of an image: its pixels and their CRC-32."""
+    return np.dtype([("pixels", np.uint8, (resolution, resolution, 3)), ("checksum", "<u4")])
+
+
+def to_records(pixels: np.ndarray) -> np.ndarray:
+    """The records (n,) of uint8 images (n, resolution, resolution, 3)."""
+    records = np.empty(len(pixels), record_type(pixels.shape[1]))
+    records["pixels"] = pixels
+    records["checksum"] = [zlib.crc32(image) for image in pixels]
+    return records

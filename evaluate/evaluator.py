@@ -64,7 +64,6 @@ class Evaluator:
                 features.protocol,
                 self.batches,
                 self.images_digest,
-                self.size,
                 processes.map(features.extract, self.batch_size),
                 processes,
             )

@@ -1,10 +1,13 @@
 """Decoded images are kept in memory and on disk."""
 
+import re
+
 import numpy as np
 import pytest
 
 from config import UserError
 from data import cache
+from data.batches import Batches
 from data.loading import open_images, prepare
 from tests.conftest import FORKSERVER, full_disk, write_folder
 
@@ -39,7 +42,7 @@ def test_both_caches_give_the_same_images_within_half_a_grey_level(kept, kind, o
 def test_the_disk_cache_is_one_npy_file_that_is_written_once(kept, tmp_path, monkeypatch):
     images = kept("disk")
     (path,) = files(tmp_path)
-    pixels = np.load(path)
+    pixels = np.load(path)["pixels"]
     assert (pixels.shape, pixels.dtype) == ((140, 16, 16, 3), np.uint8)
     np.testing.assert_array_equal(pixels / np.float32(127.5) - 1, images.read(np.arange(140)))
     monkeypatch.setattr(cache, "_write_file", None)  # so that a second call would fail
@@ -84,14 +87,115 @@ def test_an_interrupted_writing_is_continued(kept, tmp_path, monkeypatch):
     assert files(tmp_path) == [path]
 
 
+def test_a_beginning_of_another_version_is_not_continued(kept, tmp_path):
+    expected = kept("disk").read(np.arange(140))
+    (path,) = files(tmp_path)
+    content = path.read_bytes()
+    path.unlink()
+    path.with_suffix(".unfinished").write_bytes(content[:40] + b"?" + content[41:5000])
+    np.testing.assert_array_equal(kept("disk").read(np.arange(140)), expected)
+    assert path.read_bytes() == content
+
+
 @pytest.mark.parametrize("damage", [b"", b"no array", None])
 def test_a_damaged_file_is_made_again_with_a_warning(kept, tmp_path, damage):
     expected = kept("disk").read(np.arange(140))
     (path,) = files(tmp_path)
     path.write_bytes(path.read_bytes()[:-20] if damage is None else damage)
-    with pytest.warns(UserWarning, match="is damaged; it is made again"):
+    message = re.escape(f"{path} is damaged or outdated; it is made again")
+    with pytest.warns(UserWarning, match=f"^{message}$"):
         again = kept("disk")
     np.testing.assert_array_equal(again.read(np.arange(140)), expected)
+
+
+@pytest.fixture
+def damaged(kept, tmp_path):
+    """A function: the training images of the disk cache, all read, with bytes of its file changed.
+
+    It returns the messages of all warnings, and asserts that images and file are as before.
+    """
+    encoded, config = kept("none"), kept.config("disk")
+    order = np.arange(140)
+    expected = cache.cached(encoded, config.data).read(order)
+    (path,) = files(tmp_path)
+    content = path.read_bytes()
+
+    def read_all(batch_size):
+        images = cache.cached(encoded, config.data)
+        if batch_size is None:
+            return images.read(order)
+        return np.concatenate(list(Batches(images, order, batch_size, keep_last=True)))
+
+    def read(start, changed, batch_size=None):
+        path.write_bytes(content[:start] + changed + content[start + len(changed) :])
+        with pytest.warns(UserWarning, match="is damaged") as warned:
+            np.testing.assert_array_equal(read_all(batch_size), expected)
+        assert path.read_bytes() == content
+        return {str(warning.message) for warning in warned}
+
+    read.path, read.content = path, content
+    read.again = f"{path} is damaged or outdated; it is made again"
+    read.repaired = f"{path} is damaged; its damaged images are made again"
+    return read
+
+
+def test_a_flipped_bit_anywhere_is_noticed_and_repaired(damaged):
+    header = len(damaged.content) - 140 * (16 * 16 * 3 + 4)
+    generator = np.random.default_rng(0)
+    places = generator.integers(0, len(damaged.content), 50).tolist()
+    for place in [*places, *generator.integers(0, header, 5).tolist()]:
+        flipped = damaged.content[place] ^ 1 << generator.integers(8)
+        message = damaged.again if place < header else damaged.repaired
+        assert damaged(place, bytes([flipped])) == {message}
+
+
+@pytest.mark.parametrize("start", [0, 4096])
+def test_a_zeroed_block_is_noticed_and_repaired(damaged, start):
+    message = damaged.repaired if start else damaged.again
+    assert damaged(start, bytes(4096), batch_size=8) == {message}
+
+
+def test_a_file_that_is_truncated_while_in_use_is_repaired(kept, tmp_path):
+    images = kept("disk")
+    expected = images.read(np.arange(140))
+    (path,) = files(tmp_path)
+    content = path.read_bytes()
+    with open(path, "r+b") as file:
+        file.truncate(5000)
+    with pytest.warns(UserWarning, match="is damaged; its damaged images are made again"):
+        np.testing.assert_array_equal(images.read(np.arange(140)), expected)
+    assert path.read_bytes() == content
+
+
+def test_damage_is_noticed_in_a_file_that_cannot_be_written(kept, tmp_path, monkeypatch):
+    images = kept("disk")
+    expected = images.read(np.arange(140))
+    (path,) = files(tmp_path)
+    path.write_bytes(path.read_bytes()[:5000] + bytes(100) + path.read_bytes()[5100:])
+    images.path = tmp_path / "read only"  # opening it fails: tests may run as root
+    with pytest.warns(UserWarning, match="read only is damaged; its damaged images are made"):
+        np.testing.assert_array_equal(images.read(np.arange(140)), expected)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [(b"", "empty file"), (None, "has changed since the training began")],
+)
+def test_a_damaged_image_is_not_made_again_of_a_file_that_has_changed(
+    kept, tmp_path, change, message
+):
+    images = kept("disk")
+    (path,) = files(tmp_path)
+    with open(path, "r+b") as file:
+        file.seek(200)
+        file.write(bytes(50))
+    first, second = (tmp_path / "images" / name for name in ("photo_000.jpg", "photo_003.jpg"))
+    first.write_bytes(second.read_bytes() if change is None else change)
+    with (
+        pytest.raises(UserError, match=rf"images/photo_000\.jpg: {message}"),
+        pytest.warns(UserWarning, match="is damaged"),
+    ):
+        list(Batches(images, np.arange(140), 50))
 
 
 def test_a_good_file_that_cannot_be_opened_is_not_replaced(kept, tmp_path, monkeypatch):

@@ -188,7 +188,7 @@ def test_every_image_is_looked_at_once(photo_config, tmp_path, monkeypatch):
     (kept,) = (tmp_path / "data").iterdir()
     kept.write_bytes(kept.read_bytes()[:-30])
     monkeypatch.setattr(inventory, "to_decodable", original)
-    with pytest.warns(UserWarning, match="damaged; the images are looked at again"):
+    with pytest.warns(UserWarning, match="is damaged or outdated; the images are looked at again"):
         prepare(config)
     prepare(config)
 

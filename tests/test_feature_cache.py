@@ -1,5 +1,7 @@
 """Features of the test images are computed once, and again when anything changes."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -23,9 +25,8 @@ class CountingFeatures:
 
 
 def look_up(folder, features, batches):
-    digest, count = images_digest(batches), len(batches.order)
-    extract = features.extract
-    return real_features(folder, features.protocol, batches, digest, count, extract, Processes())
+    digest, extract = images_digest(batches), features.extract
+    return real_features(folder, features.protocol, batches, digest, extract, Processes())
 
 
 @pytest.fixture
@@ -69,12 +70,47 @@ def test_features_from_a_damaged_file_are_computed_again_with_a_warning(batches,
     (path,) = tmp_path.iterdir()
     path.write_bytes(path.read_bytes()[:-20] if damage is None else damage)
     features = CountingFeatures()
-    with pytest.warns(UserWarning, match="is damaged; the features are computed again"):
+    with pytest.warns(UserWarning, match="is damaged or outdated; the features are computed again"):
         again = look_up(tmp_path, features, batches())
     np.testing.assert_array_equal(again, expected)
     look_up(tmp_path, features, batches())
     assert features.calls == 2
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_flipped_bit_anywhere_or_a_zeroed_block_is_noticed(batches, tmp_path):
+    images = batches()
+    expected = look_up(tmp_path, CountingFeatures(), images)
+    (path,) = tmp_path.iterdir()
+    content = path.read_bytes()
+    damaged = [content[:128] + bytes(64) + content[192:]]
+    generator = np.random.default_rng(0)
+    for place in generator.integers(0, len(content), 50).tolist():
+        flipped = bytes([content[place] ^ 1 << generator.integers(8)])
+        damaged.append(content[:place] + flipped + content[place + 1 :])
+    for each in damaged:
+        path.write_bytes(each)
+        message = re.escape(f"{path} is damaged or outdated; the features are computed again")
+        with pytest.warns(UserWarning, match=f"^{message}$"):
+            again = look_up(tmp_path, CountingFeatures(), images)
+        np.testing.assert_array_equal(again, expected)
+        assert path.read_bytes() == content
+
+
+def test_features_of_another_network_under_this_name_are_computed_again(batches, tmp_path):
+    """Whether an older version wrote them, without a checksum, or another file was copied."""
+    expected = look_up(tmp_path, CountingFeatures(), batches())
+    (path,) = tmp_path.iterdir()
+    wide = CountingFeatures(weights="b")
+    wide.extract = lambda images: np.ones((len(images), 7), np.float32)
+    look_up(tmp_path, wide, batches())
+    (other,) = set(tmp_path.iterdir()) - {path}
+    np.save(tmp_path / "old.npy", np.ones((8, 7), np.float32))
+    for copied in (other, tmp_path / "old.npy"):
+        path.write_bytes(copied.read_bytes())
+        with pytest.warns(UserWarning, match="is damaged or outdated"):
+            again = look_up(tmp_path, CountingFeatures(), batches())
+        np.testing.assert_array_equal(again, expected)
 
 
 def test_features_that_are_not_finite_are_refused_and_not_kept(batches, tmp_path):

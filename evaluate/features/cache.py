@@ -1,7 +1,6 @@
 """Features of the test images, computed once and kept on disk. See `real_features`."""
 
 import hashlib
-import warnings
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from config import UserError
-from data.storage import write_whole
+from data.checked_files import read_checked, write_checked
 from train.runtime.distribution import Processes
 
 
@@ -26,7 +25,6 @@ def real_features(
     protocol: Mapping[str, str],
     batches: Iterable[tf.Tensor],
     digest: str,
-    count: int,
     extract: Callable[[tf.Tensor], tf.Tensor],
     processes: Processes,
 ) -> np.ndarray | None:
@@ -34,8 +32,8 @@ def real_features(
 
     The name of the file depends on the `digest` of the images and on the feature network and its
     resizing (from `protocol`): if one of them changes, the features are computed. They are also
-    computed, with a warning, if the file is damaged. Raises UserError for a network that gives NaN
-    or infinity.
+    computed, with a warning, if the file is damaged or a copy of another one. Raises UserError for
+    a network that gives NaN or infinity.
 
     Only the chief reads or writes the file; when it has read the features, all other processes
     return None. Each process passes its own part of every batch in `batches`; `extract` turns it
@@ -45,26 +43,13 @@ def real_features(
     for part in ("features_sha256", "resize"):
         key.update(protocol[part].encode())
     path = Path(folder) / f"real_{key.hexdigest()[:16]}.npy"
-    kept = _read(path, count) if processes.is_chief else None
+    remedy = "the features are computed again"
+    kept = read_checked(path, remedy) if processes.is_chief else None
     if processes.from_chief(kept is not None):
-        return kept
+        return np.load(kept) if kept else None
     computed = np.concatenate([extract(batch) for batch in batches])
     if not np.all(np.isfinite(computed)):
         raise UserError("evaluate.features: the features of the test images are not finite")
     if processes.is_chief:
-        write_whole(path, lambda unfinished: np.save(unfinished, computed))
+        write_checked(path, lambda file: np.save(file, computed))
     return computed
-
-
-def _read(path: Path, count: int) -> np.ndarray | None:
-    """The features in the file, or None if it is missing or, with a warning, damaged."""
-    try:
-        kept = np.load(path, allow_pickle=False)
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, EOFError):
-        kept = None
-    if kept is None or kept.ndim != 2 or len(kept) != count or not np.all(np.isfinite(kept)):
-        warnings.warn(f"{path} is damaged; the features are computed again", stacklevel=3)
-        return None
-    return kept
