@@ -1,5 +1,7 @@
 """The feature networks behind the Fréchet distance."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from data.digits import DigitImages
 from evaluate.features import digit_classifier
 from evaluate.features.networks import load_features, load_spatial_features
 from evaluate.metrics.frechet import frechet_distance, single_image_frechet_distance
+from tests.conftest import FORKSERVER
 
 
 @pytest.fixture(scope="module")
@@ -28,27 +31,71 @@ def test_the_digit_classifier_is_right_on_97_percent_of_held_out_digits(cache):
 
 
 def test_the_digit_classifier_is_trained_once_and_again_only_if_damaged(cache, monkeypatch):
-    def refuse(digits):
-        raise AssertionError("trained again")
-
-    classifier = digit_classifier.load_digit_classifier(cache)
-    monkeypatch.setattr(digit_classifier, "train_digit_classifier", refuse)
-    digit_classifier.load_digit_classifier(cache)
-
     path = cache / digit_classifier.FILE_NAME
-    path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(AssertionError, match="trained again"):
-        digit_classifier.load_digit_classifier(cache)
-    monkeypatch.setattr(digit_classifier, "train_digit_classifier", lambda digits: classifier)
+    content = path.read_bytes()
+    trained = []
+
+    def train(unfinished):
+        trained.append(unfinished.name)
+        unfinished.write_bytes(content)
+
+    expected = digit_classifier.load_digit_classifier(cache).get_weights()
+    monkeypatch.setattr(digit_classifier, "_train_apart", train)
     digit_classifier.load_digit_classifier(cache)
-    assert [file.name for file in cache.iterdir()] == [digit_classifier.FILE_NAME]
+    assert trained == []
+    damaged = [b"", b"no model", content[:-1000]]
+    generator = np.random.default_rng(0)
+    for place in generator.integers(0, len(content), 10).tolist():
+        flipped = bytes([content[place] ^ 1 << generator.integers(8)])
+        damaged.append(content[:place] + flipped + content[place + 1 :])
+    for each in damaged:
+        path.write_bytes(each)
+        message = re.escape(f"{path} is damaged; the classifier is trained again")
+        with pytest.warns(UserWarning, match=f"^{message}$"):
+            weights = digit_classifier.load_digit_classifier(cache).get_weights()
+        for one, other in zip(weights, expected, strict=True):
+            np.testing.assert_array_equal(one, other)
+    assert trained == [digit_classifier.FILE_NAME] * len(damaged)
+    assert list(cache.iterdir()) == [path]
+
+
+def put_weights(folder, threads, barrier, answers):
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    barrier.wait()
+    answers.put(digit_classifier.load_digit_classifier(folder).get_weights())
+
+
+def test_two_processes_at_once_with_1_and_3_threads_make_the_same_digit_classifier(cache, tmp_path):
+    barrier, answers = FORKSERVER.Barrier(2), FORKSERVER.Queue()
+    processes = [
+        FORKSERVER.Process(target=put_weights, args=(tmp_path, threads, barrier, answers))
+        for threads in (1, 3)
+    ]
+    for process in processes:
+        process.start()
+    expected = digit_classifier.load_digit_classifier(cache).get_weights()
+    for weights in [answers.get(timeout=300) for _ in processes]:
+        for one, other in zip(weights, expected, strict=True):
+            np.testing.assert_array_equal(one, other)
+    for process in processes:
+        process.join()
+    assert [file.name for file in tmp_path.iterdir()] == [digit_classifier.FILE_NAME]
 
 
 def test_an_inaccurate_classifier_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(digit_classifier, "held_out_accuracy", lambda *_: 0.9)
     monkeypatch.setattr(digit_classifier, "train_digit_classifier", lambda digits: None)
     with pytest.raises(RuntimeError, match=r"90\.0% on held-out digits only"):
-        digit_classifier.load_digit_classifier(tmp_path)
+        digit_classifier.train_and_save(tmp_path / "new.keras")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_classifier_that_cannot_be_trained_gives_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(digit_classifier, "_PROJECT", tmp_path)
+    message = "the digit classifier cannot be trained: .*No module named 'evaluate'"
+    with pytest.raises(UserError, match=message):
+        digit_classifier.load_digit_classifier(tmp_path / "features")
+    assert list((tmp_path / "features").iterdir()) == []
 
 
 def test_digit_features_are_the_penultimate_activations(cache):
