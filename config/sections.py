@@ -210,6 +210,7 @@ class TrainConfig(Section):
     encoder_loss_in: EncoderLossIn = ["discriminator", "generator"]
     checkpoint_every: Annotated[str, Field(pattern=r"^[1-9][0-9]* (steps|minutes)$")] = "10 minutes"
     keep_checkpoints: Count = 2
+    log_every: Count | None = 100
     deterministic: Literal["auto"] | bool = "auto"
     precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = "auto"
     jit_compile: Literal["auto"] | bool = "auto"

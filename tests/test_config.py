@@ -64,6 +64,7 @@ def test_celeba128_is_the_papers_experiment():
         "encoder_loss_in": ["discriminator", "generator"],
         "checkpoint_every": "10 minutes",
         "keep_checkpoints": 2,
+        "log_every": 100,
         "deterministic": "auto",
         "precision": "auto",
         "jit_compile": "auto",

@@ -9,7 +9,7 @@ from tests.conftest import SMALLEST, TINY, merge, run_in
 from tests.survival import final_state, states_are_equal
 from train import clock
 from train.clock import Clock
-from train.runs.progress import EpochMeans, Progress
+from train.runs.progress import Progress, StepMeans
 
 
 def test_steps_in_calls_of_ten_end_as_one_by_one(tmp_path, monkeypatch):
@@ -48,16 +48,23 @@ def test_no_call_goes_past_a_checkpoint_or_the_end(checkpoint_every, step, expec
     assert epoch_clock.steps_at_once(step, steps=100) == expected
 
 
-def test_means_of_an_epoch_go_on_from_a_checkpoint_and_leave_out_overflows():
+def test_means_go_on_from_a_checkpoint_and_leave_out_overflows():
     names = ("encoder_loss", "r1_penalty", "discriminator_loss")
-    means = EpochMeans(names)
-    means.add([dict(zip(names, values, strict=True)) for values in ((1.0, 5.0, math.inf),) * 2])
+
+    def means_of(*steps):
+        means = StepMeans(names)
+        means.add([dict(zip(names, values, strict=True)) for values in steps])
+        return means
+
     progress = Progress(names)
-    progress.assign(epoch=3, step=2, means=means, seconds=7.5)
-    means = progress.means()
+    both = means_of((1.0, 5.0, math.inf), (1.0, 5.0, math.inf)), means_of((2.0, 6.0, 3.0))
+    progress.assign(3, 2, 7.5, *both)
+    means, recent_means = progress.means()
     means.add([dict(zip(names, (4.0, math.nan, math.nan), strict=True)) | {"loss_scale": 2.0}])
     assert means.means() == {"encoder_loss": 2.0, "r1_penalty": 5.0, "discriminator_loss": None}
     progress.begin_epoch(4)
     state = (progress.epoch, progress.step, progress.seconds)
     assert [float(variable) for variable in state] == [4, 0, 0]
-    assert progress.means().means() == dict.fromkeys(names)
+    means, recent_means = progress.means()
+    assert means.means() == dict.fromkeys(names)
+    assert recent_means.means() == dict(zip(names, (2.0, 6.0, 3.0), strict=True))

@@ -18,9 +18,20 @@ import yaml
 from config import Config, UserError
 from evaluate import evaluator, remeasure
 from evaluate.evaluator import Evaluator
-from tests.conftest import FORKSERVER, SMALLEST, TINY, full_disk, make_job, merge, run_in
+from tests.conftest import (
+    FORKSERVER,
+    SMALLEST,
+    TINY,
+    full_disk,
+    make_job,
+    merge,
+    read_events,
+    run_in,
+)
 from tests.survival import final_state, states_are_equal
+from train import clock
 from train.experiment import training
+from train.monitor import Monitor
 from train.runs.checkpoints import Checkpoints
 from train.runs.folder import RunFolder
 from train.runtime.device import Device, resolve_auto
@@ -70,6 +81,90 @@ def test_evaluating_less_often_and_saving_more_often_does_not_change_the_trainin
     assert "fake_psnr" not in other_rows[0]
     assert rows[1] == other_rows[1]
     assert (sorted(finished.saved_steps()), sorted(other.saved_steps())) == ([4, 8], [7, 8])
+
+
+@pytest.fixture
+def step_rows(monkeypatch):
+    """The statistics of each step that the loop has looked at, in order."""
+    rows = []
+    look = Monitor.look
+
+    def note(self):
+        rows.extend(new := look(self))
+        return new
+
+    monkeypatch.setattr(Monitor, "look", note)
+    return rows
+
+
+def stop_at(epoch, step, monkeypatch):
+    """A function that ends a training, as a kill does, at a step."""
+    monkeypatch.setattr(clock, "MOST_SECONDS_A_CALL", 0.0)  # there is an event after each step
+
+    def stop(event):
+        if (event.epoch, event.step) == (epoch, step):
+            raise KeyboardInterrupt
+
+    return stop
+
+
+def test_tensorboard_gets_means_of_steps_across_epochs_and_a_kill(
+    finished, tmp_path, step_rows, monkeypatch
+):
+    """They change nothing in the training."""
+    logged = config(
+        **{"train.log_every": 5, "train.epochs": 3, "train.checkpoint_every": "3 steps"}
+    )
+    uninterrupted = run_in(logged, tmp_path / "uninterrupted")
+    points = read_points(uninterrupted)
+    assert {step for _, step in points} == {5, 10}
+    names = {f"steps/{name}" for name in step_rows[0]} | {"steps/learning_rate"}
+    assert {tag for tag, _ in points} == names
+    for name in step_rows[0]:
+        for last in (5, 10):
+            mean = sum(row[name] for row in step_rows[last - 5 : last]) / 5
+            assert points[f"steps/{name}", last] == np.float32(mean)
+    assert points["steps/learning_rate", 5] == pytest.approx(0.003 * 0.98)
+
+    with pytest.raises(KeyboardInterrupt):
+        run_in(logged, tmp_path / "killed", on_event=stop_at(2, 2, monkeypatch))
+    killed = RunFolder(tmp_path / "killed")
+    assert (max(killed.saved_steps()), read_points(killed)) == (4, {})
+    run_in(logged, killed.path)
+    assert read_points(killed) == points
+    assert states_are_equal(final_state(killed.path), final_state(uninterrupted.path))
+    assert final_state(killed.path)[1][:2] == final_state(finished.path)[1]
+
+
+def read_points(folder):
+    """{(tag, step): value} of TensorBoard's curves within epochs."""
+    events = read_events(folder.tensorboard)
+    return {key: float(value) for key, value in events.items() if key[0].startswith("steps/")}
+
+
+def test_a_checkpoint_without_gradient_norms_goes_on(finished, tmp_path, step_rows, monkeypatch):
+    """Older versions saved the sums of the four losses alone."""
+    saved_often = config(**{"train.checkpoint_every": "3 steps"})
+    with pytest.raises(KeyboardInterrupt):
+        run_in(saved_often, tmp_path / "run", on_event=stop_at(1, 4, monkeypatch))
+    folder = RunFolder(tmp_path / "run")
+    with folder.locked():
+        checkpoints = Checkpoints(Trainer(config(), RUN), folder)
+        assert checkpoints.restore() == 3
+        for variable in (checkpoints.progress.sums, checkpoints.progress.counts):
+            variable.assign(variable[0, :4])
+        checkpoints.save(3)
+    step_rows.clear()
+    run_in(saved_often, folder.path)
+    row, expected = folder.rows()[0], finished.rows()[0]
+    for name in ("encoder_loss", "discriminator_loss", "generator_loss", "r1_penalty"):
+        assert row[name] == expected[name]
+    for name in ("mapper_gradient_norm", "synthesis_gradient_norm", "discriminator_gradient_norm"):
+        assert row[name] == step_rows[0][name]  # of the one step since the checkpoint
+    (arrays, rows), (others, other_rows) = final_state(folder.path), final_state(finished.path)
+    for name in arrays:
+        assert name.startswith("progress/") or np.array_equal(arrays[name], others[name])
+    assert rows[1] == other_rows[1]
 
 
 def flip_a_byte(path):

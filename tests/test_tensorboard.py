@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from config import UserError
-from tests.conftest import full_disk, read_events
+from tests.conftest import SMALLEST, eagerly, full_disk, read_events, run_in
 from train.runs.tensorboard import TensorBoard
 
 SCALE = np.array([0.0, 0.5, 0.5, 2.0], np.float32)
@@ -24,6 +24,24 @@ def test_a_rewritten_epoch_replaces_the_old_one(tmp_path):
     left, right, counts = shown["scale", 2].T
     assert {bucket: counts[bucket] for bucket in counts.nonzero()[0]} == {0: 1, 7: 2, 29: 1}
     assert (left[0], right[-1]) == (0.0, 2.0)
+
+
+def test_it_shows_all_numbers_of_the_rows(tmp_path, make_config):
+    with eagerly():
+        folder = run_in(make_config(**SMALLEST), tmp_path / "run")
+    rows, shown = folder.rows(), read_events(folder.tensorboard)
+    assert {"discriminator_loss", "generator_loss", "r1_penalty"} <= rows[1].keys()
+    norms = ("mapper_gradient_norm", "synthesis_gradient_norm", "discriminator_gradient_norm")
+    assert all(rows[1][name] > 0 for name in (*norms, "recovered_variance"))
+    assert rows[1]["loss_scale"] == 1.0
+    for row in rows:
+        numbers = {n: v for n, v in row.items() if isinstance(v, int | float) and n != "epoch"}
+        scalars = {
+            tag: float(value)
+            for (tag, epoch), value in shown.items()
+            if epoch == row["epoch"] and np.ndim(value) == 0
+        }
+        assert scalars == {name: float(np.float32(value)) for name, value in numbers.items()}
 
 
 @pytest.mark.parametrize("write", ["write_pictures", "write_scalars"])

@@ -3,7 +3,7 @@
 import contextlib
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,6 +15,7 @@ from data.stored import Images
 from train.clock import Clock
 from train.monitor import Monitor, NotFiniteError
 from train.runs.checkpoints import Checkpoints
+from train.runs.progress import StepMeans
 from train.runs.writer import RunWriter
 from train.runtime.signals import DeferredSignal, Stopped, deferred
 from train.step import Trainer
@@ -94,7 +95,9 @@ class _Epoch:
         )
         self.steps = self.done + len(self.batches)
         self.clock = Clock(config.train.checkpoint_every, float(progress.seconds), self.done)
-        self.means, self.monitor = progress.means(), Monitor(trainer.scaled_statistics)
+        self.means, self.recent_means = progress.means()
+        self.log_every = config.train.log_every
+        self.monitor = Monitor(trainer.scaled_statistics)
 
     def train(self) -> dict[str, Any]:
         """Take the steps that are left; returns the first entries of the epoch's row."""
@@ -129,7 +132,7 @@ class _Epoch:
         if is_end or is_due or stopped_by:
             self._look(step)
             progress = self.checkpoints.progress
-            progress.assign(self.number, step, self.means, clock.seconds())
+            progress.assign(self.number, step, clock.seconds(), self.means, self.recent_means)
             self.checkpoints.save(self._total(step))
         if stopped_by := stopped_by or (is_end and self._signal_to_any(signalled)):
             raise Stopped(stopped_by)
@@ -139,15 +142,27 @@ class _Epoch:
         return (self.number - 1) * self.steps + step
 
     def _look(self, step: int) -> None:
-        """Add the statistics since the last look to the epoch's means. Raises UserError at NaN."""
+        """Add the statistics since the last look to the means. Raises UserError at NaN."""
         try:
-            self.means.add(self.monitor.look())
+            rows = self.monitor.look()
         except NotFiniteError as error:
             where = self.writer.write_divergence(error)
             advice = "; try a smaller train.learning_rate" if where else ""
             raise UserError(f"training diverged: {error}{advice}{where}") from error
+        self.means.add(rows)
+        if self.log_every:
+            self._log(rows, self._total(step), self.log_every)
         self.clock.note_look(step)
         self.clock.set_speed(*self.processes.from_chief([self.clock.is_fast, self.clock.is_slow]))
+
+    def _log(self, rows: Sequence[dict[str, float]], last_step: int, every: int) -> None:
+        """Write the means over each `every` steps; `rows` are of the steps up to `last_step`."""
+        for step, row in enumerate(rows, start=last_step - len(rows) + 1):
+            self.recent_means.add([row])
+            if step % every == 0:
+                means = self.recent_means.means() | {"learning_rate": self.trainer.learning_rate}
+                self.writer.write_step_means(step, means)
+                self.recent_means = StepMeans(self.recent_means.names)
 
     def _signal_to_any(self, signalled: DeferredSignal) -> int:
         """The signal that one of the processes got, or 0: the same answer in all of them."""

@@ -17,6 +17,8 @@ from train.penalties import r1_penalty
 from train.runtime.device import resolve_auto
 from train.runtime.distribution import Processes, sum_over_replicas
 
+_LOSSES = ("encoder_loss", "discriminator_loss", "generator_loss", "r1_penalty")
+
 
 class Trainer(Model):
     """The state of one training: networks, optimizer, variance window, random state.
@@ -26,14 +28,12 @@ class Trainer(Model):
     `tf.distribute.Strategy` uses all of its replicas: each computes on its part of the batch, and
     together they compute what one device would.
 
-    `epoch_means` lists the step statistics whose epoch means go into metrics.jsonl;
-    `scaled_statistics` lists those that mixed_float16 computes from scaled losses, so that they
+    `statistics` names what a step returns, in the order in which checkpoints hold their sums;
+    `scaled_statistics` names those that mixed_float16 computes from scaled losses, so that they
     overflow where the scale is too large.
 
     Raises UserError for an unknown run.
     """
-
-    epoch_means = ("encoder_loss", "discriminator_loss", "generator_loss", "r1_penalty")
 
     def __init__(
         self,
@@ -51,6 +51,8 @@ class Trainer(Model):
         self.generator_encoder_weight = config.train.encoder_weight if in_generator else 0.0
         self.parameter_groups = self.networks.parameter_groups(config.train)
         norms = [_gradient_norm(group) for group in self.parameter_groups]
+        # New names go to the end, so that older checkpoints keep their meaning.
+        self.statistics = (*_LOSSES, *norms, "recovered_variance", "loss_scale")
         self.scaled_statistics = frozenset(["r1_penalty", "discriminator_loss", *norms])
         self.random = keras.random.SeedGenerator(seed)
         self.optimizer = build_optimizer(self.train_config, self.parameter_groups)

@@ -20,7 +20,7 @@ _WARM_UP = 5
 
 
 class Unwatched(Trainer):
-    """A trainer that leaves out the gradient norms, which serve nothing but the watch."""
+    """A trainer that leaves out the gradient norms, which the watch needs."""
 
     def gradient_norms(self, gradients: list[tf.Tensor]) -> dict[str, tf.Tensor]:
         return {}

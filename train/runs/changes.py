@@ -10,6 +10,7 @@ MAY_CHANGE = (
     "train.epochs",
     "train.checkpoint_every",
     "train.keep_checkpoints",
+    "train.log_every",
     "train.distribution",
     "train.connect_seconds",
     "evaluate.",

@@ -81,7 +81,7 @@ class Checkpoints:
 
     def __init__(self, trainer: Trainer, folder: RunFolder, kept: int = 2) -> None:
         self.folder = folder
-        self.progress = Progress(trainer.epoch_means)
+        self.progress = Progress(trainer.statistics)
         self._processes = trainer.processes
         self._state = {"progress": self.progress} | trainer.state()
         if self._processes.is_chief:
@@ -113,6 +113,7 @@ class Checkpoints:
         if self._processes.is_chief:
             try:
                 step = restore_newest(self._checkpoint, self.folder)
+                self.progress.complete()
             except UserError as error:
                 advice = "--fresh starts over, after moving the run aside"
                 raise UserError(f"{error}; {advice}") from error

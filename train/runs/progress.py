@@ -1,4 +1,4 @@
-"""How far a run is. See `Progress` and `EpochMeans`."""
+"""How far a run is. See `Progress` and `StepMeans`."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -7,8 +7,8 @@ import numpy as np
 import tensorflow as tf
 
 
-class EpochMeans:
-    """The means of a step's statistics over the steps of an epoch so far.
+class StepMeans:
+    """The means of a step's statistics over the steps added so far.
 
     A value that is not finite does not count: `train.monitor` lets it pass only where mixed_float16
     may have skipped the step.
@@ -42,8 +42,9 @@ class EpochMeans:
 class Progress(tf.Module):
     """What a checkpoint holds beside the state of the trainer.
 
-    `epoch` counts from 1 (0 before the first), `step` within the epoch. Over its steps so far:
-    `seconds`, and the sums and counts (n,) of the `EpochMeans` of these `names`.
+    `epoch` counts from 1 (0 before the first), `step` and `seconds` within the epoch. `sums` and
+    `counts` (2, n) are those of the `StepMeans` of n `names`, first over the epoch so far, then
+    over the steps since the last that `train.log_every` counts.
     """
 
     def __init__(self, names: Sequence[str]) -> None:
@@ -52,19 +53,37 @@ class Progress(tf.Module):
         self.epoch = tf.Variable(0, dtype=tf.int64, trainable=False)
         self.step = tf.Variable(0, dtype=tf.int64, trainable=False)
         self.seconds = tf.Variable(0.0, dtype=tf.float64, trainable=False)
-        self.sums = tf.Variable(np.zeros(len(names)), dtype=tf.float64, trainable=False)
-        self.counts = tf.Variable(np.zeros(len(names)), dtype=tf.float64, trainable=False)
+        self.sums, self.counts = self._zeros(), self._zeros()
 
-    def assign(self, epoch: int, step: int, means: EpochMeans, seconds: float) -> None:
+    def _zeros(self) -> tf.Variable:
+        """A variable (2, n) that a checkpoint may give another shape, see `complete`."""
+        zeros = np.zeros((2, len(self.names)))
+        return tf.Variable(zeros, shape=tf.TensorShape(None), dtype=tf.float64, trainable=False)
+
+    def complete(self) -> None:
+        """Fill up what an older checkpoint holds: the first names' means over the epoch alone.
+
+        The other means then begin at this checkpoint.
+        """
+        for variable in (self.sums, self.counts):
+            saved = np.atleast_2d(variable.numpy())
+            missing = np.subtract((2, len(self.names)), saved.shape)
+            variable.assign(np.pad(saved, [(0, count) for count in missing]))
+
+    def assign(
+        self, epoch: int, step: int, seconds: float, means: StepMeans, recent_means: StepMeans
+    ) -> None:
         self.epoch.assign(epoch)
         self.step.assign(step)
         self.seconds.assign(seconds)
-        self.sums.assign(means.sums)
-        self.counts.assign(means.counts)
+        self.sums.assign([means.sums, recent_means.sums])
+        self.counts.assign([means.counts, recent_means.counts])
 
     def begin_epoch(self, epoch: int) -> None:
-        self.assign(epoch, 0, EpochMeans(self.names), 0.0)
+        _, recent_means = self.means()
+        self.assign(epoch, 0, 0.0, StepMeans(self.names), recent_means)
 
-    def means(self) -> EpochMeans:
-        """The means over the steps of the epoch so far."""
-        return EpochMeans(self.names, self.sums.numpy().tolist(), self.counts.numpy().tolist())
+    def means(self) -> list[StepMeans]:
+        """The means over the epoch so far, and over the last steps."""
+        both = zip(self.sums.numpy().tolist(), self.counts.numpy().tolist(), strict=True)
+        return [StepMeans(self.names, sums, counts) for sums, counts in both]

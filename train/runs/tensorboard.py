@@ -12,7 +12,11 @@ from config import UserError, first_line
 
 
 class TensorBoard:
-    """Writes event files to a folder; the step is the epoch. Raises UserError for a full disk."""
+    """Writes event files to a folder. Raises UserError for a full disk.
+
+    What belongs to an epoch stands over the epochs; tags of means over some steps begin with
+    "steps/" and stand over the steps.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -29,15 +33,22 @@ class TensorBoard:
 
     def write_scalars(self, row: Mapping[str, Any]) -> None:
         """The numbers of an epoch's row."""
-        with self._writing(row["epoch"]):
-            for name, value in row.items():
-                if isinstance(value, int | float) and name != "epoch":
-                    tf.summary.scalar(name, value)
+        self._write_numbers(row["epoch"], {n: v for n, v in row.items() if n != "epoch"})
+
+    def write_step_means(self, step: int, means: Mapping[str, float | None]) -> None:
+        """Means over the last steps up to a step, counted from the run's first."""
+        self._write_numbers(step, {f"steps/{name}": mean for name, mean in means.items()})
+
+    def _write_numbers(self, step: int, values: Mapping[str, Any]) -> None:
+        with self._writing(step):
+            for tag, value in values.items():
+                if isinstance(value, int | float):
+                    tf.summary.scalar(tag, value)
 
     @contextlib.contextmanager
-    def _writing(self, epoch: int) -> Iterator[None]:
+    def _writing(self, step: int) -> Iterator[None]:
         try:
-            with self.writer.as_default(step=epoch):
+            with self.writer.as_default(step=step):
                 yield
             self.writer.flush()
         except tf.errors.OpError as error:  # a full disk is ResourceExhaustedError, as is no memory

@@ -66,6 +66,11 @@ class RunWriter:
         np.save(images / "scale.npy", scale)
         self._open_board().write_pictures(epoch, sheets, scale)
 
+    def write_step_means(self, step: int, means: Mapping[str, float | None]) -> None:
+        """Show means over the last steps, by name, in TensorBoard."""
+        if self.is_chief:
+            self._open_board().write_step_means(step, means)
+
     def write_row(self, row: dict[str, Any]) -> None:
         """Add the row of an epoch: with it the epoch is done."""
         if self.is_chief:
