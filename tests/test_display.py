@@ -67,3 +67,41 @@ def test_a_log_gets_a_line_an_epoch(make_jobs):
         "normal_dls_dg 1/2: L_enc 0.847  entropy 139.8  FID 180.3",
         "normal_dls_dg done: L_enc 0.847  entropy 139.8  FID 180.3",
     ]
+
+
+def test_a_log_gets_a_line_a_minute_for_each_job(make_jobs):
+    """Images a second are those since the job's line before; an evaluation does not count."""
+    first, second = make_jobs()  # in batches of 4
+    log, now = io.StringIO(), [1000.0]
+    console = Console(file=log, width=40, get_time=lambda: now[0])
+    with Display([first, second], [1500, 1500], summarise, console) as display:
+        for time, job, epoch, step, row in (
+            (1000.0, first, 1, 10, {"encoder_loss": 2.0}),
+            (1059.9, first, 1, 1000, {"encoder_loss": 1.75}),
+            (1060.0, second, 1, 10, {"encoder_loss": 9.0}),
+            (1060.0, first, 1, 1210, {"encoder_loss": 1.5}),
+            (1080.0, first, 1, 1500, {"encoder_loss": 1.25}),
+            (1500.0, first, 1, 1500, ROW | {"epoch": 1}),
+            (1500.5, first, 2, 2, {"encoder_loss": 0.75}),
+            (1561.0, first, 2, 61, {"encoder_loss": 0.5}),
+            (1561.0, second, 1, 11, {"encoder_loss": 8.0}),
+        ):
+            now[0] = time
+            display.update(StepsDone(job, epoch, step, row))
+    assert log.getvalue().splitlines() == [
+        "normal_dls_dg 1/2: step 1,210 of 1,500  L_enc 1.500  80.0 images/s",
+        "normal_dls_dg 1/2: L_enc 0.847  entropy 139.8  FID 180.3",
+        "normal_dls_dg 2/2: step 61 of 1,500  L_enc 0.500  4.0 images/s",
+        "uniform_mse_dg 1/2: step 11 of 1,500  L_enc 8.000  0.0 images/s",
+    ]
+
+
+def test_a_terminal_gets_no_lines_of_steps(make_jobs):
+    job, _ = jobs = make_jobs()
+    shown, now = io.StringIO(), [0.0]
+    console = Console(file=shown, width=80, force_terminal=True, get_time=lambda: now[0])
+    with Display(jobs, STEPS, summarise, console) as display:
+        for time, step in ((0.0, 1), (100.0, 50)):
+            now[0] = time
+            display.update(StepsDone(job, 1, step, {"encoder_loss": 2.0}))
+    assert "images/s" not in shown.getvalue()

@@ -9,6 +9,8 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from train.experiment.jobs import Job, StepsDone
 
+_SECONDS_BETWEEN_LINES = 60
+
 
 @contextlib.contextmanager
 def progress_bar(description: str) -> Iterator[Callable[[int, int], None]]:
@@ -22,7 +24,8 @@ def progress_bar(description: str) -> Iterator[Callable[[int, int], None]]:
 class Display:
     """A context manager; `update` takes each `StepsDone`.
 
-    Where there is no terminal, it prints one line an epoch instead of bars.
+    Where there is no terminal, it prints lines instead of bars: one when an epoch of a job is done,
+    and within epochs one a minute for each job.
     """
 
     def __init__(
@@ -55,6 +58,7 @@ class Display:
         self.total = self.bars.add_task("experiment", total=steps, latest="")
         self.tasks: dict[Job, Any] = {}
         self.latest: dict[Job, dict[str, Any]] = {}
+        self.last_line: dict[Job, tuple[float, int]] = {}  # its time, and the steps done by then
         self.has_one_seed = len({job.seed for job in jobs}) == 1
 
     def __enter__(self) -> "Display":
@@ -79,9 +83,26 @@ class Display:
         is_epoch_done = "epoch" in row
         if is_epoch_done and epoch == epochs:
             self.bars.remove_task(self.tasks.pop(job))
-            self.console.print(f"{name} done: {latest}", highlight=False)
+            self._print(job, f"{name} done: {latest}")
         elif is_epoch_done and not self.console.is_terminal:
-            self.console.print(f"{description}: {latest}", highlight=False)
+            self._print(job, f"{description}: {latest}")
+        elif not self.console.is_terminal:
+            self._print_each_minute(event, description)
+
+    def _print_each_minute(self, event: StepsDone, description: str) -> None:
+        """Print a line of steps if the job's last line is a minute old."""
+        job, _, step, row = event
+        now, done = self.console.get_time(), self.done[job]
+        since, done_before = self.last_line.setdefault(job, (now, done))
+        if now - since < _SECONDS_BETWEEN_LINES:
+            return
+        speed = (done - done_before) * job.config.train.batch_size / (now - since)
+        steps = f"step {step:,} of {self.steps_per_epoch[job]:,}"
+        self._print(job, f"{description}: {steps}  {self.summarise(row)}  {speed:,.1f} images/s")
+
+    def _print(self, job: Job, line: str) -> None:
+        self.console.print(line, highlight=False, soft_wrap=True)
+        self.last_line[job] = self.console.get_time(), self.done[job]
 
     def _advance(self, job: Job, done: int) -> None:
         self.bars.advance(self.total, done - self.done[job])
