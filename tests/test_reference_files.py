@@ -1,6 +1,7 @@
 """The authors' files are read and written; the recorded ones have their names and layouts."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import yaml
 
 from evaluate.trained_run import TrainedRun
 from models import build_networks
+from models.reference.files import read_h5
 from models.reference.weights import load_h5, to_arrays
 from tests.conftest import assert_user_error, eagerly
 from tests.test_golden import (
@@ -28,6 +30,7 @@ from train.step import Trainer
 H5 = RECORDED / "h5"
 NETWORK_FILES = [H5 / f"{name}.h5" for name in ("mapper", "decoder", "discriminator")]
 WINDOW = H5 / "var_vectors.npy"
+CLEAR_PEAK = Path("/proc/self/clear_refs")
 
 
 @pytest.fixture(scope="module")
@@ -202,26 +205,56 @@ def replace_first_weight(group, name, kind):
         group.create_dataset(name, shape, np.int32)
     elif kind == "enormous":
         group.create_dataset(name, (10**6, 10**6), np.float32, chunks=(1000, 1000))
+    elif kind == "never written":
+        group.create_dataset(name, (46_000, 46_000), np.float32)
+    elif kind == "large chunk":
+        options = {"maxshape": (None, None), "chunks": (6000, 6000), "compression": 1}
+        group.create_dataset(name, shape, np.float32, **options)[0, 0] = 1.0
     elif kind == "group":
         group.create_group(name)
 
 
-@pytest.mark.parametrize(
-    ("kind", "message"),
-    [
-        ("external storage", "eq_dense_w:0 has its values in another file"),
-        ("external link", "eq_dense_w:0' is missing, or a link"),
-        ("soft link", "eq_dense_w:0' is missing, or a link"),
-        ("virtual", "eq_dense_w:0 has its values in another file"),
-        ("integers", "eq_dense_w:0 has values of type int32, not of floats"),
-        ("enormous", "eq_dense_w:0 has shape (1000000, 1000000), where mapper.0.w has (12, 16)"),
-        ("group", "eq_dense_w:0 is no array"),
-    ],
-)
-def test_weights_that_lie_elsewhere_are_refused(import_files, tmp_path, kind, message):
-    path = shutil.copy(NETWORK_FILES[0], tmp_path / "mapper.h5")
+HOSTILE = [
+    ("external storage", "eq_dense_w:0 has its values in another file"),
+    ("external link", "eq_dense_w:0' is missing, or a link"),
+    ("soft link", "eq_dense_w:0' is missing, or a link"),
+    ("virtual", "eq_dense_w:0 has its values in another file"),
+    ("integers", "eq_dense_w:0 has values of type int32, not of floats"),
+    ("enormous", "eq_dense_w:0 has shape (1000000, 1000000), where mapper.0.w has (12, 16)"),
+    ("never written", "eq_dense_w:0 has shape (46000, 46000), where mapper.0.w has (12, 16)"),
+    ("large chunk", "eq_dense_w:0 is stored in chunks, not in one piece"),
+    ("group", "eq_dense_w:0 is no array"),
+]
+
+
+def write_hostile(path, kind):
+    shutil.copy(NETWORK_FILES[0], path)
     with h5py.File(path, "r+") as file:
         replace_first_weight(file["mapper"], "eq_dense/eq_dense_w:0", kind)
+    return path
+
+
+@pytest.mark.parametrize(("kind", "message"), HOSTILE)
+def test_weights_that_lie_elsewhere_are_refused(import_files, tmp_path, kind, message):
+    path = write_hostile(tmp_path / "mapper.h5", kind)
     code, _, errors, made = import_files(path, *NETWORK_FILES[1:], WINDOW)
     assert_user_error(code, errors, message)
     assert not made.exists()
+
+
+def peak_megabytes():
+    """The most memory of this process since the last `CLEAR_PEAK.write_text("5")`."""
+    status = Path("/proc/self/status").read_text()
+    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024
+
+
+@pytest.mark.skipif(not CLEAR_PEAK.exists(), reason="only Linux forgets a peak of memory")
+def test_hostile_files_take_no_memory(config, tmp_path):
+    shapes = {name: array.shape for name, array in to_arrays(build_networks(config)).items()}
+    paths = [write_hostile(tmp_path / f"{kind}.h5", kind) for kind, _ in HOSTILE]
+    CLEAR_PEAK.write_text("5")
+    before = peak_megabytes()
+    for path in paths:
+        with pytest.raises(ValueError, match="eq_dense_w:0"):
+            read_h5(path, "mapper", shapes)
+        assert peak_megabytes() - before < 100, path

@@ -72,6 +72,8 @@ def _check_dataset(dataset: Any, keras_name: str, name: str, shape: tuple[int, .
         raise ValueError(f"{keras_name} has values of type {dataset.dtype}, not of floats")
     if dataset.shape != shape:
         raise ValueError(f"{keras_name} has shape {dataset.shape}, where {name} has {shape}")
+    if dataset.chunks:  # to read one value, HDF5 unpacks a chunk, which may be larger than memory
+        raise ValueError(f"{keras_name} is stored in chunks, not in one piece")
 
 
 def write_h5(path: str | Path, network: str, arrays: Mapping[str, np.ndarray]) -> None:
