@@ -8,11 +8,15 @@ from typing import Any
 
 import yaml
 from pydantic import ValidationError
+from yaml.composer import ComposerError
 
 from config.errors import UserError, reason
-from config.messages import explain
+from config.messages import explain, shorten
 from config.runs import resolve_run, resolve_runs, set_key
 from config.sections import Config
+
+_MOST_LEVELS = 50  # Python's own limit is the next
+_MOST_VALUES = 100_000
 
 
 def load(path: str | Path, overrides: Sequence[str] = ()) -> Config:
@@ -59,7 +63,11 @@ def validate_run(values: dict[str, Any], run: str, where: str | Path) -> Config:
 
 
 def parse_yaml(text: str, where: str | Path) -> Any:
-    """The value of a YAML text. Raises UserError, beginning with `where`, if it is malformed."""
+    """The value of a YAML text.
+
+    Raises UserError, beginning with `where`, if it is malformed, nested deeply, or enormous where
+    its aliases are written out.
+    """
     try:
         return yaml.load(text, Loader=_Loader)
     except _RepeatedKeyError as error:
@@ -80,7 +88,31 @@ class _RepeatedKeyError(Exception):
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses repeated keys, and reads 1e-3 as a number, which is a string in YAML 1.1."""
+    """Refuses repeated keys, and values that are nested or repeated without end.
+
+    Reads 1e-3 as a number, which is a string in YAML 1.1.
+    """
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self._depth, self._size = 0, 0  # of what is composed so far, aliases written out
+        self._sizes: dict[yaml.Node, int] = {}
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node:
+        is_alias, mark = self.check_event(yaml.AliasEvent), self.peek_event().start_mark
+        size_before = self._size
+        self._depth += 1
+        if self._depth > _MOST_LEVELS:
+            problem = f"more than {_MOST_LEVELS} values inside each other"
+            raise ComposerError(None, None, problem, mark)
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        self._size += self._sizes.get(node, _MOST_VALUES) if is_alias else 1
+        if self._size > _MOST_VALUES:  # or an alias within its own value, which has no end
+            problem = f"more than {_MOST_VALUES} values, with aliases written out"
+            raise ComposerError(None, None, problem, mark)
+        self._sizes.setdefault(node, self._size - size_before)
+        return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         lines: dict[Any, int] = {}
@@ -89,9 +121,8 @@ class _Loader(yaml.SafeLoader):
                 continue
             key, line = (key_node.tag, key_node.value), key_node.start_mark.line + 1
             if key in lines:
-                raise _RepeatedKeyError(
-                    f"{key_node.value}: this key is there twice, on lines {lines[key]} and {line}"
-                )
+                name, places = shorten(key_node.value), f"lines {lines[key]} and {line}"
+                raise _RepeatedKeyError(f"{name}: this key is there twice, on {places}")
             lines[key] = line
         return super().construct_mapping(node, deep)
 

@@ -14,6 +14,8 @@ from pydantic import (
     model_validator,
 )
 
+from config.messages import quote
+
 FEATURES = "digits, inception_v3, inception_v3:PATH.h5, model:PATH.keras or none"
 SOURCES = "digits, folder:PATH, zip:PATH, celeba:PATH, tfrecord:GLOB or tfds:NAME"
 FIGURES_FOLDER = "figures"  # of an experiment, beside the folders of its runs
@@ -135,7 +137,7 @@ def _complete_runs(runs: Any) -> Any:
             if not isinstance(name, str) or name not in PAPER_RUNS:
                 raise ValueError(
                     f"a list takes {', '.join(PAPER_RUNS)}; runs of your own are a mapping, "
-                    f"name: {{label: ..., set: {{KEY: VALUE}}}}. {name!r} is neither"
+                    f"name: {{label: ..., set: {{KEY: VALUE}}}}. {quote(name)} is neither"
                 )
         _check_unique(runs)
         runs = dict.fromkeys(runs)

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from config import UserError, load
+from config.loading import parse_yaml
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 
@@ -189,3 +190,60 @@ def test_repeated_keys_are_refused_with_both_lines(tmp_path, config_file):
     assert "epochs: this key is there twice" in error_of(
         config_file(), "train={epochs: 1, epochs: 2}"
     )
+
+
+def expand(levels):
+    """YAML in which each level has nine aliases of the one below."""
+    lines = ["level_0: &level_0 [x, x, x, x, x, x, x, x, x]\n"]
+    for number in range(1, levels):
+        aliases = ", ".join([f"*level_{number - 1}"] * 9)
+        lines.append(f"level_{number}: &level_{number} [{aliases}]\n")
+    return "".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("[" * 5000, "line 1: not valid YAML: more than 50 values inside each other"),
+        ("a: 1\nb: " + "{c: " * 5000 + "}" * 5000,
+         "line 2: not valid YAML: more than 50 values inside each other"),
+        (expand(7), "line 6: not valid YAML: more than 100000 values, with aliases written out"),
+        ("a: &a\n  - *a\n",
+         "line 2: not valid YAML: more than 100000 values, with aliases written out"),
+        ("k" * 200 + ": 1\n" + "k" * 200 + ": 2",
+         f"{'k' * 100}...: this key is there twice, on lines 1 and 2"),
+    ],
+)  # fmt: skip
+def test_yaml_without_end_is_refused(text, fault):
+    with pytest.raises(UserError) as caught:
+        parse_yaml(text, "file.yaml")
+    assert str(caught.value) == f"file.yaml: {fault}"
+
+
+def test_aliases_can_be_used():
+    text = "base: &base {x: 1}\nsame: *base\nmerged: {<<: *base, y: 2}\n"
+    expected = {"base": {"x": 1}, "same": {"x": 1}, "merged": {"x": 1, "y": 2}}
+    assert parse_yaml(text, "file.yaml") == expected
+
+
+def test_what_is_quoted_is_cut(config_file):
+    path = config_file()
+    values = yaml.safe_load(path.read_text())
+    nested = yaml.safe_load(expand(4))["level_3"]
+    for section, key, value, message in (
+        (
+            "latent",
+            "dim",
+            nested,
+            "latent.dim: should be a valid integer. Received: [[[['x', 'x', ",
+        ),
+        ("latent", "dim", "x" * 10_000, "latent.dim: should be a valid integer. Received: 'xxxxx"),
+        ("latent", "k" * 10_000, 1, f"latent.{'k' * 93}...: unknown key; known here: dim, prior"),
+        ("latent", "two\nlines", 1, r"latent.two\nlines: unknown key; known here: dim, prior"),
+        ("experiment", "runs", nested, "experiment.runs: a list takes normal_dls_dg, normal_dls_d"),
+    ):
+        changed = {**values, section: {**values[section], key: value}}
+        path.write_text(yaml.safe_dump(changed))
+        error = error_of(path)
+        assert message in error
+        assert len(error) < 600
