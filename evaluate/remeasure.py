@@ -34,7 +34,7 @@ def remeasure(path: Path, checkpoint: str = LAST) -> Remeasured:
     folder = RunFolder(path)
     record = folder.read()
     config, recorded = record.config, record.recorded
-    rows = {row["step"]: row for row in folder.evaluated_rows()}
+    rows = {row.get("step"): row for row in folder.evaluated_rows()}
     if "imported" in recorded:
         rows.setdefault(0, {"epoch": 0})
     precision = resolve_auto(config.train, recorded).precision

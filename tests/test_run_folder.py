@@ -1,5 +1,7 @@
 """The folder of a run: its rows, its lock, its config and what may change in it."""
 
+import json
+import math
 import os
 import shutil
 import subprocess
@@ -18,6 +20,11 @@ from train.runtime.cluster import ALONE
 
 ROOT = Path(__file__).parent.parent
 RUN = "normal_dls_d"
+PROTOCOL = {"features": "none"}
+
+
+def row(epoch, **values):
+    return {"epoch": epoch, "protocol": PROTOCOL} | values
 
 
 @pytest.fixture
@@ -44,9 +51,9 @@ def folder(free):
 def test_rows_are_appended_and_read_again(folder, make_config):
     assert folder.rows() == []
     folder.write_config(make_config(), RUN, 0, "cpu")
-    folder.append({"epoch": 1, "fid": 3.0})
-    folder.append({"epoch": 2, "fid": None})
-    assert folder.rows() == [{"epoch": 1, "fid": 3.0}, {"epoch": 2, "fid": None}]
+    folder.append(row(1, fid=3.0))
+    folder.append(row(2, fid=None))
+    assert folder.rows() == [row(1, fid=3.0), row(2, fid=None)]
     assert [folder.has_row(epoch) for epoch in (1, 2, 3)] == [True, True, False]
     assert folder.epochs_done() == 2
 
@@ -63,26 +70,76 @@ def test_the_best_row_has_the_lowest_fid_of_its_protocol(folder):
 
 def test_an_unfinished_last_row_does_not_count_and_is_replaced(folder, make_config):
     folder.write_config(make_config(), RUN, 0, "cpu")
-    folder.append({"epoch": 1, "fid": 3.0})
-    folder.append({"epoch": 2, "fid": 2.0})
+    folder.append(row(1, fid=3.0))
+    folder.append(row(2, fid=2.0))
     whole = folder.metrics_path.read_bytes()
     for size in range(whole.index(b"\n") + 1, len(whole)):
         folder.metrics_path.write_bytes(whole[:size])
         assert folder.epochs_done() == 1
-        folder.append({"epoch": 2, "fid": 2.0})
+        folder.append(row(2, fid=2.0))
         assert folder.metrics_path.read_bytes() == whole
 
 
-def test_a_damaged_row_is_named(folder):
-    folder.metrics_path.write_text('{"epoch": 1}\n{"epo\n{"epoch": 3}\n')
-    with pytest.raises(UserError, match=r"metrics\.jsonl line 2: damaged"):
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        ('{"epo', "Invalid JSON: EOF while parsing a string at column 5"),
+        ("[" * 100_000, "Invalid JSON: recursion limit exceeded at column 202"),
+        ("5", "takes keys with values, {KEY: VALUE}. Received: 5"),
+        ("[1]", "takes keys with values, {KEY: VALUE}. Received: [1]"),
+        ('{"epoch": 2}', "protocol: this key is needed"),
+        (row("two"), "epoch: should be a valid integer. Received: 'two'"),
+        (row(0), "epoch: should be greater than or equal to 1. Received: 0"),
+        (row(2, step=2.5), "step: should be a valid integer. Received: 2.5"),
+        (row(2, fid="low"), "fid: takes a number or null. Received: 'low'"),
+        (row(2, fid="x" * 200),
+         f"fid: takes a number or null. Received: '{'x' * 46}...{'x' * 47}'"),
+        (row(2, fid=True), "fid: takes a number or null. Received: True"),
+        (row(2, intervals={"fid": [1]}), "intervals.fid: takes [low, high]. Received: [1]"),
+        (row(2, intervals={"fid": ["a", 2]}),
+         "intervals.fid.0: takes a number or null. Received: 'a'"),
+        (row(2, protocol=None), "protocol: should be an object. Received: None"),
+        (row(2, protocol={"seed": [1]}), "protocol.seed: takes a text or a number. Received: [1]"),
+    ],
+)  # fmt: skip
+def test_a_damaged_row_is_named_with_its_key(folder, line, fault):
+    lines = [json.dumps(row(1)), line if isinstance(line, str) else json.dumps(line)]
+    folder.metrics_path.write_text("".join(f"{each}\n" for each in [*lines, lines[0]]))
+    with pytest.raises(UserError) as caught:
         folder.rows()
+    where = f"{folder.metrics_path} line 2: damaged: "
+    assert str(caught.value) == f"{where}{fault}; repair it, or move the file"
+
+
+def test_rows_of_other_versions_can_be_read(folder):
+    """What is not finite was not measured; a key that nobody knows is kept."""
+    lines = [
+        '{"epoch": 1, "protocol": {"features": "none"}}',
+        '{"fid": NaN, "new": 7, "epoch": 2, "intervals": {"fid": [NaN, 2.0]}, "protocol": {}}',
+        '{"epoch": 3, "fake_psnr": Infinity, "real_psnr": -Infinity, "protocol": {}}',
+        f'{{"epoch": 4, "fid": 1{"0" * 400}, "intervals": {{"fid": [1, 2.5]}}, "protocol": {{}}}}',
+    ]
+    folder.metrics_path.write_text("".join(f"{line}\n" for line in lines))
+    assert folder.rows() == [
+        row(1),
+        {"fid": None, "new": 7, "epoch": 2, "intervals": {"fid": None}, "protocol": {}},
+        {"epoch": 3, "fake_psnr": None, "real_psnr": None, "protocol": {}},
+        {"epoch": 4, "fid": None, "intervals": {"fid": [1, 2.5]}, "protocol": {}},
+    ]
+    assert type(folder.rows()[1]["new"]) is int
+
+
+def test_what_is_not_finite_is_written_as_null(folder):
+    folder.append(row(1, fake_psnr=math.inf, intervals={"fake_psnr": [math.nan, math.nan]}))
+    (line,) = folder.metrics_path.read_text().splitlines()
+    assert json.loads(line) == row(1, fake_psnr=None, intervals={"fake_psnr": [None, None]})
+    assert folder.rows() == [row(1, fake_psnr=None, intervals={"fake_psnr": None})]
 
 
 def test_a_removed_folder_is_an_error_and_is_not_made_again(folder):
     shutil.rmtree(folder.path)
     with pytest.raises(UserError, match="was removed or moved while the run was going on"):
-        folder.append({"epoch": 1})
+        folder.append(row(1))
     assert not folder.path.exists()
 
 
@@ -92,7 +149,7 @@ def test_the_folder_of_another_process_is_not_written_to(folder):
     other.create()
     with other.locked():
         with pytest.raises(UserError, match="was removed or moved"):
-            folder.append({"epoch": 7})
+            folder.append(row(7))
         assert other.rows() == []
 
 
@@ -119,10 +176,10 @@ def test_an_old_run_is_moved_aside_whole(free, make_config):
         free.create()
         with free.locked():
             free.write_config(make_config(), RUN, 0, "cpu")
-            free.append({"epoch": number})
+            free.append(row(number))
         aside = free.move_aside()
         assert aside.name == f"old_run_{number}"
-        assert RunFolder(aside).rows() == [{"epoch": number}]
+        assert RunFolder(aside).rows() == [row(number)]
         assert not free.path.exists()
     shutil.rmtree(aside.with_name("old_run_1"))
     free.create()
@@ -132,7 +189,7 @@ def test_an_old_run_is_moved_aside_whole(free, make_config):
 
 def test_changes_that_are_allowed_are_applied_and_recorded(folder, make_config):
     folder.write_config(make_config(), RUN, 0, "cpu")
-    folder.append({"epoch": 1})
+    folder.append(row(1))
     changes = {"train.epochs": 9, "evaluate.every": 3, "train.checkpoint_every": "5 steps"}
     for _ in range(2):
         folder.write_config(make_config(**changes), RUN, 0, "cpu")
@@ -194,6 +251,46 @@ def test_a_damaged_config_is_one_line(folder, content):
     folder.config_path.write_text(content)
     with pytest.raises(UserError, match=r"config\.yaml: damaged"):
         folder.read()
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"threads": "two"}, "recorded.threads: should be a valid integer. Received: 'two'"),
+        ({"threads": 0}, "recorded.threads: should be greater than or equal to 1. Received: 0"),
+        ({"precision": "foo"}, "recorded.precision: should be 'float32', 'mixed_bfloat16' or "
+         "'mixed_float16'. Received: 'foo'"),
+        ({"seed": "abc"}, "recorded.seed: should be a valid integer. Received: 'abc'"),
+        ({"jit_compile": "no"}, "recorded.jit_compile: should be a valid boolean. Received: 'no'"),
+        ({"run": 5}, "recorded.run: should be a valid string. Received: 5"),
+        ({"changes": {}}, "recorded.changes: should be a valid list. Received: {}"),
+        ({"imported": "x"}, "recorded.imported: should be a valid dictionary. Received: 'x'"),
+    ],
+)  # fmt: skip
+def test_an_edited_record_is_named_with_its_key(folder, make_config, changes, fault):
+    folder.write_config(make_config(), RUN, 0, "cpu")
+    values = yaml.safe_load(folder.config_path.read_text())
+    values["recorded"] |= {"of_a_later_version": [1]}
+    folder.config_path.write_text(yaml.safe_dump(values))
+    assert folder.recorded()["of_a_later_version"] == [1]
+    values["recorded"] |= changes
+    folder.config_path.write_text(yaml.safe_dump(values))
+    with pytest.raises(UserError) as caught:
+        folder.recorded()
+    assert str(caught.value) == f"{folder.config_path}: damaged: {fault}"
+
+
+def test_a_record_without_run_or_seed_is_damaged(folder, make_config):
+    folder.write_config(make_config(), RUN, 0, "cpu")
+    whole = yaml.safe_load(folder.config_path.read_text())
+    for recorded, fault in (
+        ({"run": RUN}, "recorded.seed: this key is needed"),
+        (5, "recorded: takes keys with values, {KEY: VALUE}. Received: 5"),
+    ):
+        folder.config_path.write_text(yaml.safe_dump(whole | {"recorded": recorded}))
+        with pytest.raises(UserError) as caught:
+            folder.read()
+        assert str(caught.value) == f"{folder.config_path}: damaged: {fault}"
 
 
 def test_the_resolved_config_is_kept_with_device_and_packages(folder, make_config):

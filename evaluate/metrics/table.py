@@ -55,7 +55,7 @@ METRICS = {
         figure=5,
         needs_dynamic_scale=True,
     ),
-    "informative_elements": Metric("informative", "{:d}"),
+    "informative_elements": Metric("informative", "{:g}"),
     "fid": Metric(
         "FID",
         "{:.1f}",

@@ -149,7 +149,7 @@ def _one_seed(
     """(values, low, high) over the epochs, with bootstrap intervals."""
     rows = [seeds[0][epoch] for epoch in epochs]
     values = [row[metric] for row in rows]
-    intervals = [row.get("intervals", {}).get(metric, [row[metric]] * 2) for row in rows]
+    intervals = [row.get("intervals", {}).get(metric) or [row[metric]] * 2 for row in rows]
     low, high = zip(*intervals, strict=True)
     return values, list(low), list(high)
 

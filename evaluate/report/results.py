@@ -46,7 +46,7 @@ def final_rows(runs: Sequence[MeasuredRun], with_intervals: bool = False) -> lis
     for run in runs:
         last = [folder.evaluated_rows()[-1] for folder in run.folders]
         names = [run.name, run.label] if _have_labels(runs) else [run.name]
-        epochs = _mean_and_deviation([row["epoch"] for row in last], "{:d}")
+        epochs = _mean_and_deviation([row["epoch"] for row in last], "{:g}")
         cells = [_cell(last, metric, with_intervals, protocols[metric]) for metric in TABLE]
         rows.append([*names, epochs, *cells])
     return rows
@@ -83,7 +83,6 @@ def _cell(
 def _mean_and_deviation(values: Sequence[float], form: str) -> str:
     if len(values) == 1:
         return form.format(values[0])
-    form = form.replace("d}", "g}")
     return f"{form.format(np.mean(values))} ±{form.format(np.std(values, ddof=1))}"
 
 
@@ -137,7 +136,7 @@ def _csv_rows(runs: Sequence[MeasuredRun]) -> Iterator[list[Any]]:
         for folder in run.folders:
             row = folder.evaluated_rows()[-1]
             intervals = row.get("intervals", {})
-            ends = [end for metric in TABLE for end in intervals.get(metric, ("", ""))]
+            ends = [end for metric in TABLE for end in intervals.get(metric) or ("", "")]
             values = [row.get(metric) for metric in ("epoch", *TABLE)]
             features = row.get("protocol", {}).get("features")
             yield [run.name, run.label, folder.seed, *values, *ends, features]

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from config import PAPER_RUNS, Config, UserError
-from train.runs.folder import RunFolder, RunRecord
+from train.runs.folder import RunFolder
 
 
 class MeasuredRun(NamedTuple):
     """A run with metrics: its folders, one a seed, and what tables and figures call it.
 
-    `config` is None if no config.yaml can be read.
+    `config` is None if there is no config.yaml.
     """
 
     name: str
@@ -99,26 +99,17 @@ def _sorted(runs: list[MeasuredRun], order: list[str]) -> list[MeasuredRun]:
 
 
 def _measured(name: str, folders: list[RunFolder]) -> Iterator[MeasuredRun]:
-    """The run of these folders, one a seed, if one has metrics."""
+    """The run of these folders, one a seed, if one has metrics. Raises UserError for damage."""
     folders = [folder for folder in folders if folder.evaluated_rows()]
     if not folders:
         return
-    record = _read_record(folders)
-    if record:
+    records = [folder.read() for folder in folders if folder.config_path.exists()]
+    if records:
+        record = records[0]
         yield MeasuredRun(record.run, record.label, folders, record.config)
     else:
         label = PAPER_RUNS[name].label if name in PAPER_RUNS else name
         yield MeasuredRun(name, label, folders, None)
-
-
-def _read_record(folders: list[RunFolder]) -> RunRecord | None:
-    """The first record that can be read."""
-    for folder in folders:
-        try:
-            return folder.read()
-        except UserError:
-            continue
-    return None
 
 
 def _make_unique(runs: list[MeasuredRun]) -> list[MeasuredRun]:

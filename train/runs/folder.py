@@ -18,6 +18,7 @@ from config import Config, UserError, find_run, reason
 from config.loading import parse_yaml, to_yaml, validate_run
 from data.storage import write_whole
 from train.runs.changes import MAY_CHANGE, list_changes
+from train.runs.recorded import check_recorded
 from train.runs.rows import append_row, read_rows
 
 CHECKPOINT_NAME = "step"
@@ -197,13 +198,15 @@ class RunFolder:
         """What config.yaml says about the run. Raises UserError if the folder holds none."""
         if not self.config_path.exists():
             raise UserError(f"{self.path}: no run here (there is no config.yaml)")
+        where = f"{self.config_path}: damaged"
         try:
-            values = parse_yaml(self.config_path.read_text(encoding="utf-8"), self.config_path)
+            values = parse_yaml(self.config_path.read_text(encoding="utf-8"), where)
             recorded = values.pop("recorded")
-            run, seed = recorded["run"], recorded["seed"]
-        except (UserError, AttributeError, KeyError, TypeError, ValueError) as error:
-            raise UserError(f"{self.config_path}: damaged: not the config.yaml of a run") from error
-        return RunRecord(validate_run(values, run, self.config_path), run, seed, recorded)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise UserError(f"{where}: not the config.yaml of a run") from error
+        recorded = check_recorded(recorded, where)
+        config = validate_run(values, recorded["run"], where)
+        return RunRecord(config, recorded["run"], recorded["seed"], recorded)
 
     def recorded(self) -> dict[str, Any]:
         """What is recorded about the run's beginning, see `write_config`; nothing before it."""

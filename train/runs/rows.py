@@ -1,11 +1,53 @@
 """metrics.jsonl: one row an epoch, only ever appended to. See `append_row` and `read_rows`."""
 
-import json
 import os
+import sys
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import to_json
 
 from config import UserError
+from config.messages import explain
+
+
+def _to_number(value: Any) -> int | float | None:
+    """The value; None for NaN and infinity: the PSNR of equal images, for one, is infinite."""
+    if value is None:
+        return None
+    if type(value) not in (int, float):
+        raise ValueError("takes a number or null")
+    return value if abs(value) <= sys.float_info.max else None
+
+
+def _to_interval(ends: list[Any]) -> list[float] | None:
+    if len(ends) != 2:
+        raise ValueError("takes [low, high]")
+    return None if None in ends else ends
+
+
+def _check_part(value: Any) -> Any:
+    if isinstance(value, list | dict):
+        raise ValueError("takes a text or a number")
+    return value
+
+
+_Number = Annotated[Any, AfterValidator(_to_number)]
+_Interval = Annotated[list[_Number], AfterValidator(_to_interval)]
+_Part = Annotated[Any, AfterValidator(_check_part)]
+
+
+class Row(BaseModel):
+    """An epoch's row. All keys that are not listed here are numbers; null is "not measured"."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+    __pydantic_extra__: dict[str, _Number]
+
+    epoch: Annotated[int, Field(ge=1, lt=2**31)]
+    step: Annotated[int, Field(ge=0)] | None = None
+    intervals: dict[str, _Interval] = {}
+    protocol: dict[str, _Part]
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
@@ -22,7 +64,7 @@ def append_row(path: Path, row: dict[str, Any]) -> None:
     _, size = _read(path)
     with open(path, "ab") as file:
         file.truncate(size)
-        file.write(json.dumps(row).encode() + b"\n")
+        file.write(to_json(row, inf_nan_mode="null") + b"\n")
         file.flush()
         os.fsync(file.fileno())
 
@@ -37,7 +79,10 @@ def _read(path: Path) -> tuple[list[dict[str, Any]], int]:
     rows = []
     for number, line in enumerate(finished.splitlines(), start=1):
         try:
-            rows.append(json.loads(line))
-        except ValueError as error:
-            raise UserError(f"{path} line {number}: damaged; move the file or repair it") from error
+            rows.append(Row.model_validate_json(line).model_dump(exclude_unset=True))
+        except ValidationError as error:
+            fault = explain(error, Row).replace("at line 1 column", "at column")
+            raise UserError(
+                f"{path} line {number}: damaged: {fault}; repair it, or move the file"
+            ) from error
     return rows, len(finished)
