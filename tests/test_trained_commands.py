@@ -2,6 +2,7 @@
 
 import csv
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -561,6 +562,30 @@ def test_large_photos(command, trainer, photo_folder, tmp_path, monkeypatch, rec
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 300)
     code, _, errors = command(*arguments, tmp_path / "no")
     assert_user_error(code, errors, "photos/photo_000.jpg: decompression bomb: ")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "why"),
+    [
+        ("latent.dim", 5, "Received incompatible tensor with shape (6, 8) when attempting to "
+         "restore variable with shape (5, 8) and name"),
+        ("model.mapper_layers", 3, "it asks for more than they are"),
+    ],
+)  # fmt: skip
+def test_a_config_that_no_longer_fits_the_weights_is_one_line(
+    command, trainer, tmp_path, key, value, why
+):
+    path = shutil.copytree(trainer.path, tmp_path / "run")
+    (path / "metrics.jsonl").write_text('{"epoch": 1, "step": 0, "fake_psnr": 1, "protocol": {}}\n')
+    section, _, name = key.partition(".")
+    values = yaml.safe_load((path / "config.yaml").read_text())
+    values[section][name] = value
+    (path / "config.yaml").write_text(yaml.safe_dump(values))
+    for arguments in (("sample", path, "--out", tmp_path / "out"), ("evaluate", path)):
+        code, _, errors = command(*arguments)
+        message = f"error: {path / 'config.yaml'} does not fit the weights of step-0: {why}"
+        assert_user_error(code, errors, message)
+    assert not (tmp_path / "out").exists()
 
 
 def test_folders_without_a_trained_run(command, make_config, tmp_path):

@@ -26,7 +26,8 @@ def restore_newest(
     Returns its step, None if there is none. A checkpoint that cannot be read is left out with a
     warning. With `steps` only checkpoints of these steps count, the best one included. The file
     must hold everything in `checkpoint`; with `is_whole`, `checkpoint` must contain everything in
-    the file. Raises UserError if all are damaged, or gone while metrics are there.
+    the file. Raises UserError if all are damaged, if they are gone while metrics are there, and if
+    the config was edited and no longer fits.
     """
     tried: set[tuple[int, Path]] = set()
     holds_other_objects = False
@@ -42,6 +43,10 @@ def restore_newest(
             except (MemoryError, tf.errors.ResourceExhaustedError):
                 raise
             except Exception as error:  # TensorFlow raises a class for each kind of damage
+                if isinstance(error, ValueError):
+                    raise _misfit(folder, path, first_line(error).rstrip(".")) from error
+                if isinstance(error, AssertionError) and not is_whole:
+                    raise _misfit(folder, path, "it asks for more than they are") from error
                 holds_other_objects |= isinstance(error, AssertionError)
                 warnings.warn(f"{path} cannot be read: {first_line(error)}", stacklevel=2)
         tried |= untried
@@ -53,6 +58,10 @@ def restore_newest(
     if tried or (steps is None and folder.rows()):
         raise UserError(f"{folder.checkpoints}: no checkpoint that can be read")
     return None
+
+
+def _misfit(folder: RunFolder, path: Path, why: str) -> UserError:
+    return UserError(f"{folder.config_path} does not fit the weights of {path.name}: {why}")
 
 
 def _saved(folder: RunFolder, steps: Collection[int] | None) -> set[tuple[int, Path]]:
