@@ -316,7 +316,12 @@ def test_a_damaged_sheet_is_left_out(own, tmp_path):
     experiment = shutil.copytree(own, tmp_path / "mine")
     sheet = experiment / "wide" / "seed_0" / "images" / "epoch_0003" / "fake_reconstructed.png"
     sheet.write_bytes(b"")
-    with pytest.warns(UserWarning, match="fake_reconstructed is left out"):
+    with pytest.warns(UserWarning, match="^image sheets missing or damaged: 1$"):
         drawn = draw_figures(read_runs(experiment), experiment / "figures")
+    assert list(drawn.missing) == [
+        "wide_fake_reconstructed", "figure_02", "figure_04", "figure_06", "figure_08", "figure_10",
+        "figure_13", "figure_15",
+    ]  # fmt: skip
+    assert str(sheet) in drawn.missing["wide_fake_reconstructed"]
     assert "wide_fake_reconstructed" not in drawn.sheets
     assert "wide_interpolation" in drawn.sheets

@@ -1,6 +1,7 @@
 """The paper's figures, drawn from a made-up experiment with known numbers."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -12,9 +13,10 @@ from evaluate.report import fonts
 from evaluate.report.charts import comparison_charts, paper_charts
 from evaluate.report.curves import draw_chart
 from evaluate.report.figures import draw_figures, draw_interpolation, draw_pairs
+from evaluate.report.results import final_rows
 from evaluate.report.styles import run_style
 from evaluate.sheets import tile
-from tests.conftest import PROTOCOL, write_measured_run, write_sheets
+from tests.conftest import PROTOCOL, assert_user_error, write_measured_run, write_sheets
 from train.runs.experiment import read_runs
 
 
@@ -104,11 +106,107 @@ def test_precision_and_recall_are_drawn_beside(experiment, figures):
 
 def test_what_is_missing_is_named(tmp_path):
     write_measured_run(tmp_path, "uniform_mse_d")
-    _, numbered, missing, *_ = draw_figures(read_runs(tmp_path), tmp_path / "figures")
-    assert list(numbered) == [2, 4, 8, 10, 13, 15]
-    assert missing[1] == "no run measured it"
-    assert missing[6] == "no run measured it"
-    assert missing[17] == "it shows normal_dls_dg"
+    drawn = draw_figures(read_runs(tmp_path), tmp_path / "figures")
+    assert list(drawn.numbered) == [2, 4, 8, 10, 13, 15]
+    folder = tmp_path / "figures"
+    assert list(drawn.lines()) == [
+        f"figures 2, 4, 8, 10, 13, 15 are in {folder}",
+        "figure_01, figure_03, figure_05, figure_06, figure_07, figure_09, figure_12, figure_14 "
+        "not drawn: no run measured it",
+        "figure_11, figure_16, figure_17 not drawn: it shows normal_dls_dg",
+    ]
+
+
+def copy_runs(experiment, path):
+    """A copy of an experiment of which nothing has been drawn."""
+    return shutil.copytree(experiment, path, ignore=shutil.ignore_patterns("figures"))
+
+
+def remove(path):
+    path.unlink()
+
+
+def empty(path):
+    path.write_bytes(b"")
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[:500])
+
+
+def shrink(path):
+    save_image(path, np.zeros((9, 9, 3), np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("sheet", "damage", "number", "why"),
+    [
+        ("fake_reconstructed", remove, 11, "no such file or directory"),
+        ("real_reconstructed", empty, 16, "not a png file"),
+        ("real_reconstructed", truncate, 16, "image file is truncated"),
+        ("interpolation_5", remove, 17, "no such file or directory"),
+        ("interpolation_1", empty, 17, "not a png file"),
+        ("interpolation_8", shrink, 17, "another size than interpolation_1.png"),
+    ],
+)
+def test_all_but_a_missing_or_damaged_sheet_is_drawn(
+    experiment, tmp_path, command, sheet, damage, number, why
+):
+    """The sheets after the last epoch count."""
+    copied = copy_runs(experiment, tmp_path / "experiment")
+    path = copied / "normal_dls_dg" / "seed_0" / "images" / "epoch_0003" / f"{sheet}.png"
+    damage(path)
+    with pytest.warns(UserWarning, match="^image sheets missing or damaged: 1$"):
+        code, output, errors = command("figures", copied)
+    assert (code, errors) == (0, "")
+    others = [n for n in range(1, 18) if n != number]
+    assert f"figures {', '.join(map(str, others))} are in {copied / 'figures'}\n" in output
+    (line,) = [line for line in output.splitlines() if "not drawn" in line]
+    assert line.startswith(f"figure_{number:02d} not drawn: {path}: {why}")
+    names = {path.name for path in (copied / "figures").glob("figure_*.png")}
+    assert names == {f"figure_{n:02d}.png" for n in others}
+
+
+def test_a_run_without_sheets_or_config_has_its_curves_drawn(experiment, tmp_path):
+    copied = copy_runs(experiment, tmp_path / "experiment")
+    seed = copied / "normal_dls_dg" / "seed_0"
+    (seed / "config.yaml").unlink()
+    with pytest.warns(UserWarning, match="^image sheets missing or damaged: 1$"):
+        drawn = draw_figures(read_runs(copied), copied / "figures")
+    assert drawn.missing == {"figure_17": f"{seed / 'config.yaml'}: no such file"}
+    shutil.rmtree(seed / "images")
+    with pytest.warns(UserWarning, match="^image sheets missing or damaged: 3$"):
+        drawn = draw_figures(read_runs(copied), copied / "figures")
+    assert list(drawn.numbered) == [n for n in range(1, 18) if n not in (11, 16, 17)]
+    assert list(drawn.lines())[1:] == [
+        "figure_11, figure_16, figure_17 not drawn: "
+        f"{seed / 'images' / 'epoch_0003'}: no such folder"
+    ]
+
+
+def test_an_edited_row_or_record_is_named_and_nothing_is_drawn(experiment, tmp_path, command):
+    for file, before, after, message in (
+        ("metrics.jsonl", '"epoch": 2', '"epoch": "two"',
+         " line 2: damaged: epoch: should be a valid integer. Received: 'two'; repair it, or"),
+        ("config.yaml", "seed: 0", "seed: abc",
+         ": damaged: recorded.seed: should be a valid integer. Received: 'abc'"),
+    ):  # fmt: skip
+        copied = copy_runs(experiment, tmp_path / file)
+        path = copied / "uniform_mse_d" / "seed_0" / file
+        path.write_text(path.read_text().replace(before, after))
+        for arguments in (("figures", copied), ("compare", copied, "--out", tmp_path / "both")):
+            code, _, errors = command(*arguments)
+            assert_user_error(code, errors, f"{path}{message}")
+        assert not (copied / "figures").exists()
+        assert not (tmp_path / "both").exists()
+
+
+def test_values_that_are_not_whole_are_shown(tmp_path):
+    folder = write_measured_run(tmp_path, "normal_dls_d")
+    row = {"epoch": 1, "informative_elements": 3.5, "fake_psnr": 1.0, "protocol": PROTOCOL}
+    (folder / "metrics.jsonl").write_text(json.dumps(row) + "\n")
+    (texts,) = final_rows(read_runs(tmp_path))
+    assert texts[:5] == ["normal_dls_d", "1", "", "", "3.5"]
 
 
 def test_figure_17_stacks_one_row_of_each_element(tmp_path):

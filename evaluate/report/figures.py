@@ -2,7 +2,7 @@
 
 import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,11 +10,11 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
-from config import first_line
+from config import UserError, reason
 from evaluate.metrics.table import METRICS
 from evaluate.report.charts import PRIORS, choose_charts
 from evaluate.report.curves import DPI, draw_chart, without_formulas
-from evaluate.sheets import COLUMNS, GAP, INTERPOLATION_LIMIT
+from evaluate.sheets import COLUMNS, GAP, INTERPOLATED_ELEMENTS, INTERPOLATION_LIMIT
 from train.runs.experiment import MeasuredRun
 
 SHEET_RUN = "normal_dls_dg"  # the run that Figures 11, 16 and 17 show
@@ -37,11 +37,11 @@ _LEFT_IMAGES = {"fake_reconstructed": "generated", "real_reconstructed": "test"}
 
 
 class Drawn(NamedTuple):
-    """Paths of the paper's figures by number, why some are missing, and names of other files."""
+    """Paths of the paper's figures by number, names of other files, and why some are missing."""
 
     folder: Path
     numbered: dict[int, Path]
-    missing: dict[int, str]
+    missing: dict[str, str]  # such as figure_11
     curves: list[str]  # of all runs, by metric
     sheets: list[str]
 
@@ -52,8 +52,9 @@ class Drawn(NamedTuple):
         if self.curves:
             sheets = f" and {len(self.sheets)} image sheets" if self.sheets else ""
             yield f"curves of {', '.join(self.curves)}{sheets} are in {self.folder}"
-        for number, why in self.missing.items():
-            yield f"figure {number} not drawn: {why}"
+        for why in dict.fromkeys(self.missing.values()):
+            names = ", ".join(name for name, reason in self.missing.items() if reason == why)
+            yield f"{names} not drawn: {why}"
 
 
 def draw_figures(runs: Sequence[MeasuredRun], folder: Path, compares: bool = False) -> Drawn:
@@ -72,13 +73,29 @@ def draw_figures(runs: Sequence[MeasuredRun], folder: Path, compares: bool = Fal
             numbered[number] = path
         elif chart.name in METRICS:  # of all runs together
             curves.append(chart.name)
-    if not compares:
-        numbered |= _draw_paper_sheets(runs, folder)
-    sheets = _draw_sheets([run for run in runs if compares or not run.is_paper_run], folder)
-    missing = {}
+    sheets: list[str] = []
+    missing: dict[str, str] = {}
+    for number, name, run, sheet, title in _list_sheets(runs, compares):
+        try:
+            path = _save(_draw_sheet(run, sheet, title), folder / f"{name}.png")
+        except UserError as error:
+            missing[name] = str(error)
+            continue
+        if number is not None:
+            numbered[number] = path
+        else:
+            sheets.append(name)
+    if missing:
+        warnings.warn(f"image sheets missing or damaged: {len(missing)}", stacklevel=2)
     if not compares and any(run.is_paper_run for run in runs):
-        missing = {n: _why_missing(n) for n in _NUMBERS if n not in numbered}
+        for number in _NUMBERS:
+            if number not in numbered:
+                missing.setdefault(_file_name(number), _why_missing(number))
     return Drawn(folder, dict(sorted(numbered.items())), missing, curves, sheets)
+
+
+def _file_name(number: int) -> str:
+    return f"figure_{number:02d}"
 
 
 def _why_missing(number: int) -> str:
@@ -86,32 +103,22 @@ def _why_missing(number: int) -> str:
     return f"it shows {SHEET_RUN}" if is_sheet else "no run measured it"
 
 
-def _draw_paper_sheets(runs: Sequence[MeasuredRun], folder: Path) -> dict[int, Path]:
-    """Figures 11, 16 and 17, if there is the run that they show."""
-    titles = {
-        name: f"Figure {number}: {title}, $Z_i \\sim$ {PRIORS['normal']}"
-        for name, (number, title) in PAPER_SHEETS.items()
-    }
-    drawn = {}
+def _list_sheets(
+    runs: Sequence[MeasuredRun], compares: bool
+) -> Iterator[tuple[int | None, str, MeasuredRun, str, str]]:
+    """(number in the paper, file's name, run, sheet, title) of all sheets to draw.
+
+    Figures 11, 16 and 17 show one of the paper's runs; all other runs have sheets without a number.
+    """
     for run in runs:
-        if run.name == SHEET_RUN:
-            for name, figure in _sheet_figures(run, titles):
-                number, _ = PAPER_SHEETS[name]
-                drawn[number] = _save(figure, folder / f"figure_{number:02d}.png")
-    return drawn
-
-
-def _draw_sheets(runs: Sequence[MeasuredRun], folder: Path) -> list[str]:
-    """The sheets of all runs that have some; returns the names of the files."""
-    names = []
-    for run, stem in zip(runs, _file_stems(runs), strict=True):
-        label = without_formulas(run.label)
-        titles = {name: f"{label}: {title}" for name, title in _TITLES.items()}
-        for sheet, figure in _sheet_figures(run, titles):
-            name = f"{stem}_{sheet}"
-            _save(figure, folder / f"{name}.png")
-            names.append(name)
-    return names
+        if run.name == SHEET_RUN and not compares:
+            for sheet, (number, title) in PAPER_SHEETS.items():
+                title = f"Figure {number}: {title}, $Z_i \\sim$ {PRIORS['normal']}"
+                yield number, _file_name(number), run, sheet, title
+    others = [run for run in runs if compares or not run.is_paper_run]
+    for run, stem in zip(others, _file_stems(others), strict=True):
+        for sheet, title in _TITLES.items():
+            yield None, f"{stem}_{sheet}", run, sheet, f"{without_formulas(run.label)}: {title}"
 
 
 def _file_stems(runs: Sequence[MeasuredRun]) -> list[str]:
@@ -123,35 +130,45 @@ def _file_stems(runs: Sequence[MeasuredRun]) -> list[str]:
     return stems
 
 
-def _sheet_figures(run: MeasuredRun, titles: Mapping[str, str]) -> Iterator[tuple[str, Figure]]:
-    """(name, figure) of the sheets of a run's first seed after its last epoch with metrics.
+def _draw_sheet(run: MeasuredRun, sheet: str, title: str) -> Figure:
+    """A sheet of a run's first seed after its last epoch with metrics. Raises UserError.
 
-    The sheets of an epoch are drawn before its row is written. A damaged sheet is left out, with a
-    warning.
+    The sheets of an epoch are drawn before its row is written.
     """
     seed = run.folders[0]
     images = seed.images(seed.evaluated_rows()[-1]["epoch"])
-    for name, title in titles.items():
-        try:
-            if name == _INTERPOLATION:
-                if run.config and (images / "interpolation_1.png").exists():
-                    yield name, draw_interpolation(images, title, run.config.latent.prior)
-            elif (images / f"{name}.png").exists():
-                yield name, draw_pairs(images, name, title)
-        except (OSError, SyntaxError, ValueError) as error:  # Pillow's, for damaged files
-            warnings.warn(f"{images}: {name} is left out: {first_line(error)}", stacklevel=2)
+    if not images.is_dir():
+        raise UserError(f"{images}: no such folder")
+    if sheet != _INTERPOLATION:
+        return draw_pairs(images, sheet, title)
+    if run.config is None:
+        raise UserError(f"{seed.config_path}: no such file")
+    latent = run.config.latent
+    return draw_interpolation(images, title, latent.prior, min(INTERPOLATED_ELEMENTS, latent.dim))
 
 
 def draw_pairs(images: Path, name: str, title: str) -> Figure:
-    """Pairs of an image and its reconstruction: a sheet from an epoch's folder, by its name."""
-    picture = imread(images / f"{name}.png")
+    """Pairs of an image and its reconstruction: a sheet from an epoch's folder, by its name.
+
+    Raises UserError for a missing or damaged sheet.
+    """
+    picture = _read_sheet(images / f"{name}.png")
     caption = f"In each pair, left: {_LEFT_IMAGES[name]} image, right: reconstructed image"
     return _frame([picture], title, [caption])
 
 
-def draw_interpolation(images: Path, title: str, prior: str) -> Figure:
-    """Eight latents along the most important element; one latent along the eight most important."""
-    sheets = [imread(path) for path in sorted(images.glob("interpolation_*.png"))]
+def draw_interpolation(
+    images: Path, title: str, prior: str, elements: int = INTERPOLATED_ELEMENTS
+) -> Figure:
+    """Eight latents along the most important element; one latent along each important element.
+
+    Raises UserError for a missing or damaged sheet.
+    """
+    paths = [images / f"interpolation_{rank}.png" for rank in range(1, elements + 1)]
+    sheets = [_read_sheet(path) for path in paths]
+    for path, sheet in zip(paths, sheets, strict=True):
+        if sheet.shape != sheets[0].shape:
+            raise UserError(f"{path}: another size than {paths[0].name}")
     pitch = (sheets[0].shape[0] + GAP) // COLUMNS  # a row of tiles and the gap below it
     stacked = np.ones_like(sheets[0])
     for rank, sheet in enumerate(sheets):
@@ -163,6 +180,13 @@ def draw_interpolation(images: Path, title: str, prior: str) -> Figure:
         f"One latent: its {len(sheets)} most important elements, 1st on top",
     ]
     return _frame([sheets[0], stacked], title, captions)
+
+
+def _read_sheet(path: Path) -> np.ndarray:
+    try:
+        return imread(path)
+    except Exception as error:  # Pillow raises a different class for each kind of damage
+        raise UserError(f"{path}: {reason(error)}") from error
 
 
 def _frame(pictures: Sequence[np.ndarray], title: str, captions: Sequence[str]) -> Figure:
