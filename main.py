@@ -28,6 +28,7 @@ from train.experiment.jobs import (
     experiment_folder,
     list_jobs,
     make_job,
+    reopen_job,
     select_jobs,
     shared_distribution,
 )
@@ -39,6 +40,7 @@ from train.runtime.startup import import_tensorflow
 
 QUICK = Path(__file__).parent / "configs" / "quick.yaml"
 FAULT, USER_ERROR = 1, 2
+_ONCE = ("--fresh", "--accept-new-data")  # not again, if the command is interrupted and repeated
 
 app = typer.Typer(
     help=__doc__, pretty_exceptions_enable=False, add_completion=False, rich_markup_mode=None
@@ -69,6 +71,9 @@ RunCount = Annotated[
 ]
 RESULTS = Path("results")
 Fresh = Annotated[bool, typer.Option("--fresh", help="start over; the old run is moved aside")]
+AcceptNewData = Annotated[
+    bool, typer.Option("--accept-new-data", help="go on though the images have changed")
+]
 
 
 @app.callback(invoke_without_command=True)
@@ -90,6 +95,7 @@ def reproduce(
     run_index: RunIndex = None,
     run_count: RunCount = None,
     fresh: Fresh = False,
+    accept_new_data: AcceptNewData = False,
 ) -> None:
     """Train all runs of an experiment that are not complete yet, then draw the figures.
 
@@ -97,7 +103,7 @@ def reproduce(
     and `figures` draws when all are done.
     """
     config = load(config_file, overrides)
-    jobs = select_jobs(list_jobs(config, out), run_index, run_count)
+    jobs = select_jobs(list_jobs(config, out, accept_new_data), run_index, run_count)
     distribution = shared_distribution(jobs)
     cluster = read_cluster(distribution)
     if distribution == "multi_worker" and jobs_at_once not in (None, 1):
@@ -119,18 +125,43 @@ def reproduce(
 
 @app.command("train")
 def train(
-    config_file: ConfigFile,
-    run: Annotated[str, typer.Option("--run", metavar="NAME", help="such as normal_dls_dg")],
-    seed: Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1)] = 0,
+    config_file: Annotated[
+        Path | None, typer.Argument(metavar="CONFIG", help="a YAML file, see configs/")
+    ] = None,
+    run: Annotated[
+        str | None, typer.Option("--run", metavar="NAME", help="such as normal_dls_dg")
+    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, max=2**31 - 1, help="[0]")] = None,
     overrides: Overrides = [],
-    out: Out = RESULTS,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="where results go [results]")
+    ] = None,
     fresh: Fresh = False,
+    resume: Annotated[
+        Path | None,
+        typer.Option("--resume", metavar="RUN_DIR", help="go on in this folder, without CONFIG"),
+    ] = None,
+    accept_new_data: AcceptNewData = False,
 ) -> None:
-    """Train one run, from its last checkpoint if there is one."""
-    job = make_job(load(config_file, overrides), run, seed, out)
+    """Train one run, from its last checkpoint if there is one.
+
+    Either CONFIG and --run say which run, or --resume names the folder of a trained or imported
+    run: config, name and seed are then its own.
+    """
+    given = {"CONFIG": config_file, "--run": run, "--seed": seed, "--out": out}
+    if resume:
+        job = reopen_job(resume, overrides, accept_new_data, given | {"--fresh": fresh or None})
+    elif config_file is None or run is None:
+        raise UserError("train takes CONFIG and --run NAME, or --resume RUN_DIR")
+    else:
+        config = load(config_file, overrides)
+        job = make_job(config, run, seed or 0, out or RESULTS, accept_new_data)
     cluster = read_cluster(job.config.train.distribution)
     check_folders([job], cluster, fresh)
-    measuring = Measuring(out)
+    if cluster.is_alone and not job.epochs_left():
+        print(f"complete: {job.folder.epochs_done()} of {job.config.train.epochs} epochs")
+        return
+    measuring = Measuring(job.folder.results_folder if resume else out or RESULTS)
     prepared = prepare_to_train([job], cluster, measuring)
     with Display([job], prepared.steps_per_epoch, summarise) as display:
         if cluster.is_alone:
@@ -201,7 +232,7 @@ def with_tensorflow() -> ModuleType:
 
 
 def check_folders(jobs: list[Job], cluster: Cluster, fresh: bool) -> None:
-    """Move old runs aside if asked to; refuse folders with runs of other settings."""
+    """Move old runs aside if asked to; refuse folders in which the jobs cannot go on."""
     if cluster.is_chief:
         for job in jobs:
             if fresh:
@@ -242,7 +273,7 @@ def main() -> None:
     try:
         app()
     except Stopped as stopped:
-        again = shlex.join(argument for argument in sys.argv if argument != "--fresh")
+        again = shlex.join(argument for argument in sys.argv if argument not in _ONCE)
         print(f"stopped ({stopped}); to go on: python {again}", file=sys.stderr)
         sys.exit(stopped.exit_code)
     except JobError as error:

@@ -12,7 +12,7 @@ from yaml.composer import ComposerError
 
 from config.errors import UserError, reason
 from config.messages import explain, shorten
-from config.runs import resolve_run, resolve_runs, set_key
+from config.runs import find_run, resolve_run, resolve_runs, set_key
 from config.sections import Config
 
 _MOST_LEVELS = 50  # Python's own limit is the next
@@ -36,6 +36,24 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     config = validate(values, path)
     for key in keys:
         _require_effect(config, key)
+    return config
+
+
+def override_run(config: Config, run: str, overrides: Sequence[str], where: str | Path) -> Config:
+    """Apply `KEY=VALUE` overrides to the config of one run; they win over what the run sets itself.
+
+    Raises UserError as `load` does, and for a key that is a part of one of the paper's runs.
+    """
+    values = config.model_dump()
+    keys = [_override(values, override) for override in overrides]
+    runs = values["experiment"]["runs"]
+    own = runs.get(run) if isinstance(runs, dict) else None
+    for key in keys if own else []:
+        own["set"].pop(key, None)
+    config = validate_run(values, run, where)
+    for key in keys:
+        if key in find_run(config, run).set:
+            raise UserError(f"--set {key}: {run} sets this key itself")
     return config
 
 

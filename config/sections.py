@@ -75,16 +75,20 @@ def _check_run_name(name: str) -> str:
     return name
 
 
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=10**6)]
+ImageCount = Annotated[int, Field(ge=1, le=10**9)]
+Width = Annotated[int, Field(ge=1, le=2**14)]
+Layers = Annotated[int, Field(ge=1, le=64)]
 Resolution = Annotated[int, Field(ge=8, le=1024), AfterValidator(_check_power_of_two)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
-Seeds = Annotated[list[Seed], Field(min_length=1), AfterValidator(_check_unique)]
+Seeds = Annotated[list[Seed], Field(min_length=1, max_length=1000), AfterValidator(_check_unique)]
 Source = Annotated[str, AfterValidator(_check_source)]
 Features = Annotated[str, AfterValidator(_check_features)]
 FolderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 RunName = Annotated[str, AfterValidator(_check_run_name)]
 Label = Annotated[str, Field(max_length=60), AfterValidator(_check_label)]
-Replicates = Annotated[int, Field(ge=0), AfterValidator(_check_replicates)]
+Replicates = Annotated[int, Field(ge=0, le=10**5), AfterValidator(_check_replicates)]
+Interval = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,8} (steps|minutes)$")]
 Rate = Annotated[float, Field(gt=0, le=1)]
 Beta = Annotated[float, Field(ge=0, lt=1)]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -170,8 +174,8 @@ class ExperimentConfig(Section):
 class DataConfig(Section):
     source: Source
     resolution: Resolution
-    train_size: Count | None = None
-    test_size: Count | None = None
+    train_size: ImageCount | None = None
+    test_size: ImageCount | None = None
     split: Annotated[float, Field(gt=0, lt=1)] | None = None
     split_seed: Seed = 0
     crop: Literal["none", "center"] = "none"
@@ -183,19 +187,19 @@ class DataConfig(Section):
 
 
 class LatentConfig(Section):
-    dim: Count = 512
+    dim: Width = 512
     prior: Literal["normal", "uniform"] = "normal"
     dynamic_scale: bool = True
     variance_window: Count = 512
 
 
 class ModelConfig(Section):
-    style_units: Count = 512
-    mapper_layers: Count = 8
+    style_units: Width = 512
+    mapper_layers: Layers = 8
     gain: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 2.0
-    base_channels: Count = 512
-    synthesis_channels: list[Count]
-    discriminator_channels: list[Count]
+    base_channels: Width = 512
+    synthesis_channels: list[Width]
+    discriminator_channels: list[Width]
 
 
 class TrainConfig(Section):
@@ -210,7 +214,7 @@ class TrainConfig(Section):
     r1_interval: Count = 1
     encoder_weight: Weight = 1.0
     encoder_loss_in: EncoderLossIn = ["discriminator", "generator"]
-    checkpoint_every: Annotated[str, Field(pattern=r"^[1-9][0-9]* (steps|minutes)$")] = "10 minutes"
+    checkpoint_every: Interval = "10 minutes"
     keep_checkpoints: Count = 2
     log_every: Count | None = 100
     deterministic: Literal["auto"] | bool = "auto"

@@ -1,6 +1,7 @@
 """Open the images that the config names and put them in batches. See `open_images`."""
 
-from collections.abc import Callable, Sequence
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -16,6 +17,10 @@ from data.stored import EncodedImages, Images
 
 SPLITS = ("train", "test")
 LEAST_SAMPLES = 4  # a sample and its 3 nearest neighbours
+_DIGEST_SIZE = 8
+# The numbers of images, "train" and "test", and digests of their content in the order of the split,
+# "train_digest" and "test_digest".
+ImagesRecord = dict[str, int | str]
 
 
 def open_images(data_config: DataConfig, split: str) -> Images:
@@ -25,32 +30,48 @@ def open_images(data_config: DataConfig, split: str) -> Images:
     the cache. Raises UserError if there is nothing to read, if there are fewer images than the
     config asks for, or if an image cannot be decoded and `on_bad_image` is not skip.
     """
-    images = _open_uncached(data_config, split)
-    if data_config.source == "digits":
-        return images
-    return cached(images, data_config)
+    return _keep(_open_uncached(data_config, split), data_config)
+
+
+def open_splits(data_config: DataConfig) -> tuple[dict[str, Images], ImagesRecord]:
+    """Open both splits as `open_images` does; returns them by name, and their record."""
+    opened = {split: _open_uncached(data_config, split) for split in SPLITS}
+    kept = {split: _keep(images, data_config) for split, images in opened.items()}
+    return kept, _describe(opened)
 
 
 def prepare(
     config: Config, on_progress: Callable[[int, int], None] | None = None
-) -> tuple[dict[str, int], int]:
+) -> tuple[ImagesRecord, int]:
     """Check all images before training starts, and fill the disk cache.
 
-    Calls `on_progress(done, total)` on the way. Returns ({"train": number of images, "test":
-    number}, number of bad images left out). Raises UserError as `open_images` and `check_size` do.
+    Calls `on_progress(done, total)` on the way. Returns the record of the images, and how many bad
+    ones are left out. Raises UserError as `open_images` and `check_size` do.
     """
-    sizes, left_out = {}, 0
+    opened, left_out = {}, 0
     for split in SPLITS:
-        images = _open_uncached(config.data, split, on_progress)
-        sizes[split] = len(images)
+        images = opened[split] = _open_uncached(config.data, split, on_progress)
         check_size(config, split, len(images))
         if config.data.source != "digits":
             left_out = images.left_out
             if config.data.cache == "disk":
                 cached(images, config.data, on_progress)
     if config.data.cache == "memory":
-        require_memory(config.data, sum(sizes.values()))
-    return sizes, left_out
+        require_memory(config.data, sum(map(len, opened.values())))
+    return _describe(opened), left_out
+
+
+def _keep(images: DigitImages | EncodedImages, data_config: DataConfig) -> Images:
+    return images if data_config.source == "digits" else cached(images, data_config)
+
+
+def _describe(opened: Mapping[str, DigitImages | EncodedImages]) -> ImagesRecord:
+    record: ImagesRecord = {}
+    for split, images in opened.items():
+        record[split] = len(images)
+        digest = hashlib.blake2b(images.digests.tobytes(), digest_size=_DIGEST_SIZE)
+        record[f"{split}_digest"] = digest.hexdigest()
+    return record
 
 
 def _open_uncached(

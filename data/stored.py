@@ -166,8 +166,8 @@ class DiskImages(_DecodedImages):
     """Images in a .npy file: records of `record_type`, from byte `offset` on.
 
     Each record is checked whenever it is read. A damaged one is made again from its image
-    in `originals` and written back, with a warning. The file is read and not mapped into memory, where
-    it would count as memory of the process.
+    in `originals` and written back, with a warning. The file is read and not mapped into memory,
+    where it would count as memory of the process.
     """
 
     def __init__(self, path: Path, offset: int, originals: EncodedImages) -> None:

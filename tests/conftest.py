@@ -5,6 +5,7 @@ starts the processes that run the tests.
 """
 
 import contextlib
+import dataclasses
 import json
 import multiprocessing
 import os
@@ -163,16 +164,31 @@ def eagerly():
         tf.config.run_functions_eagerly(False)
 
 
-def run_in(config, path, run="normal_dls_dg", on_event=lambda event: None, threads=None):
+def run_in(
+    config,
+    path,
+    run="normal_dls_dg",
+    on_event=lambda event: None,
+    threads=None,
+    accept_new_data=False,
+):
     """Train a run, in this process, in any folder; returns the folder."""
     from evaluate.measuring import Measuring
     from train.experiment.training import run_job
     from train.runtime.cluster import read_cluster
 
-    job = make_job(config, path, run)
+    job = dataclasses.replace(make_job(config, path, run), accept_new_data=accept_new_data)
     cluster = read_cluster(config.train.distribution)
     run_job(job, cluster, Measuring(path / "out"), on_event, threads)
     return job.folder
+
+
+def read_files(folder):
+    """{path: (time of its last change, content)} of all files and folders in a folder."""
+    return {
+        path: (path.stat().st_mtime_ns, path.read_bytes() if path.is_file() else None)
+        for path in sorted(folder.rglob("*"))
+    }
 
 
 def make_job(config, path, run="normal_dls_dg", seed=0):

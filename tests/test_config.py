@@ -8,6 +8,7 @@ import yaml
 
 from config import UserError, load
 from config.loading import parse_yaml
+from tests.conftest import SMALLEST
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 
@@ -150,6 +151,46 @@ def test_wrong_values(config_file, override, message):
 def test_digit_features_are_for_digits(config_file):
     path = config_file(**{"data.source": "folder:photos", "evaluate.features": "digits"})
     assert "evaluate.features: digits describes digits only" in error_of(path)
+
+
+@pytest.mark.parametrize(
+    ("key", "most"),
+    [
+        ("data.train_size", 10**9),
+        ("data.test_size", 10**9),
+        ("latent.dim", 16384),
+        ("latent.variance_window", 10**6),
+        ("model.style_units", 16384),
+        ("model.mapper_layers", 64),
+        ("model.base_channels", 16384),
+        ("train.batch_size", 10**6),
+        ("train.epochs", 10**6),
+        ("train.r1_interval", 10**6),
+        ("train.keep_checkpoints", 10**6),
+        ("train.connect_seconds", 10**6),
+        ("evaluate.every", 10**6),
+        ("evaluate.batch_size", 10**6),
+        ("evaluate.bootstrap", 10**5),
+    ],
+)
+def test_counts_have_an_upper_bound(config_file, key, most):
+    path = config_file()
+    section, name = key.split(".")
+    assert getattr(getattr(load(path, [f"{key}={most}"]), section), name) == most
+    for value in (most + 1, 10**21):
+        message = f"{key}: should be less than or equal to {most}. Received: {value}"
+        assert error_of(path, f"{key}={value}").endswith(message)
+
+
+def test_channels_seeds_and_intervals_have_an_upper_bound(config_file):
+    path = config_file(**SMALLEST)
+    for key in ("synthesis_channels", "discriminator_channels"):
+        assert f"model.{key}.0: should be less than or equal to 16384. Received: 16385" in error_of(
+            path, f"model.{key}=[16385]"
+        )
+    many = error_of(path, f"experiment.seeds={list(range(1001))}")
+    assert "experiment.seeds: List should have at most 1000 items" in many
+    assert "train.checkpoint_every: " in error_of(path, f"train.checkpoint_every={10**9} steps")
 
 
 def test_a_missing_key_and_a_missing_section(config_file):

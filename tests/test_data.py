@@ -154,7 +154,8 @@ def test_bad_images_are_left_out_with_skip(photo_config, photos):
     train, test = (open_images(config.data, split) for split in ("train", "test"))
     assert [int(name[6:9]) for name in train.names] == [0, 1, 2, 4, 5, 6, 7]
     assert [int(name[6:9]) for name in test.names] == [8]
-    assert prepare(config) == ({"train": 7, "test": 1}, 2)
+    images, left_out = prepare(config)
+    assert (images["train"], images["test"], left_out) == (7, 1, 2)
 
 
 @pytest.mark.parametrize("damage", ["removed", "truncated"])

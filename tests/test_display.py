@@ -8,7 +8,7 @@ from rich.console import Console
 from evaluate.metrics.table import summarise
 from tests.conftest import make_job
 from train.experiment.display import Display
-from train.experiment.jobs import StepsDone
+from train.experiment.jobs import Resumed, StepsDone
 
 STEPS = [100, 100]  # an epoch, of each job
 ROW = {"encoder_loss": 0.8471, "latent_entropy": 139.84, "fid": 180.31}
@@ -54,6 +54,17 @@ def test_epochs_of_an_earlier_start_do_not_count(make_jobs):
         assert display.bars.tasks[0].total == 300
         display.update(StepsDone(jobs[0], 2, 30, {}))
         assert display.bars.tasks[0].completed == 30
+
+
+@pytest.mark.parametrize(
+    ("is_done", "text"),
+    [(True, "after epoch 5 of 12, step 2345"), (False, "in epoch 5 of 12, after step 2345")],
+)
+def test_a_line_says_from_where_a_job_goes_on(make_jobs, is_done, text):
+    jobs, log = make_jobs(**{"train.epochs": 12}), io.StringIO()
+    with Display(jobs, STEPS, summarise, Console(file=log, width=80)) as display:
+        display.update(Resumed(jobs[0], 5, 2345, is_done))
+    assert log.getvalue() == f"normal_dls_dg goes on {text}\n"
 
 
 def test_a_log_gets_a_line_an_epoch(make_jobs):

@@ -17,7 +17,15 @@ import main
 from config import load, resolve_run
 from evaluate.measuring import Measuring
 from models.latent import differential_entropy
-from tests.conftest import SMALLEST, assert_user_error, eagerly, make_job, read_events
+from tests.conftest import (
+    SMALLEST,
+    assert_user_error,
+    eagerly,
+    make_job,
+    read_events,
+    read_files,
+    write_run,
+)
 from train.experiment.jobs import list_jobs
 from train.experiment.launch import default_jobs_at_once
 from train.experiment.preparation import JobError, prepare, prepare_apart
@@ -95,12 +103,20 @@ def test_train_goes_on_and_fresh_starts_over(config_file, command, tmp_path):
 
     one_epoch = ("--set", "train.epochs=1")
     folder = tmp_path / "tiny" / "normal_mse_d" / "seed_0"
-    assert train(*one_epoch)[0] == 0
+    code, output, _ = train(*one_epoch)
+    assert (code, "goes on" in output) == (0, False)
     (first,) = RunFolder(folder).rows()
-    assert train()[0] == 0
+    code, output, _ = train()
+    assert (code, "normal_mse_d goes on after epoch 1 of 2, step 4\n" in output) == (0, True)
     assert [row["epoch"] for row in RunFolder(folder).rows()] == [1, 2]
     assert RunFolder(folder).rows()[0] == first
     before = (folder / "metrics.jsonl").read_bytes()
+
+    files = read_files(folder)
+    assert train("--set", "evaluate.every=2") == (0, "complete: 2 of 2 epochs\n", "")
+    message = f"error: {folder}: 2 epochs are done; train.epochs takes 2 or more. Received: 1\n"
+    assert train(*one_epoch) == (2, "", message)
+    assert read_files(folder) == files
 
     code, output, _ = train(*one_epoch, "--fresh", "--set", "latent.dim=7")
     aside = folder.with_name("old_seed_0_1")
@@ -109,6 +125,58 @@ def test_train_goes_on_and_fresh_starts_over(config_file, command, tmp_path):
     assert (aside / "metrics.jsonl").read_bytes() == before
     (row,) = RunFolder(folder).rows()
     assert row["latent_entropy"] > first["latent_entropy"]  # of 7 elements, not of 6
+
+
+def test_a_run_goes_on_in_its_folder_wherever_that_is(config_file, command, tmp_path):
+    """As an imported run, whose folder may have any name."""
+    config = load(config_file(**{"train.epochs": 1}))
+    folder = RunFolder(tmp_path / "anywhere" / "mine")
+    write_run(config, folder.path, imported={"mapper": "mapper.h5"})
+    resume = ("train", "--resume", folder.path)
+    with eagerly():
+        code, output, errors = command(*resume)
+        assert (code, errors) == (0, "")
+        assert f"metrics, images and checkpoints are in {folder.path}\n" in output
+        assert [row["step"] for row in folder.rows()] == [4]
+        code, output, _ = command(*resume, "--set", "train.epochs=2")
+    assert (code, "normal_dls_dg goes on after epoch 1 of 2, step 4\n" in output) == (0, True)
+    assert [row["step"] for row in folder.rows()] == [4, 8]
+    record = folder.read()
+    assert (record.run, record.seed, record.config.train.epochs) == ("normal_dls_dg", 0, 2)
+    assert record.recorded["changes"] == ["after epoch 1: train.epochs: 1, now 2"]
+    assert command(*resume)[1] == "complete: 2 of 2 epochs\n"
+    assert [path.name for path in (tmp_path / "anywhere").iterdir()] == ["mine"]
+
+
+def test_resume_takes_all_but_set_from_the_folder(config_file, command, tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    folder.create()
+    folder.write_config(resolve_run(load(config_file()), "normal_dls_d"), "normal_dls_d", 3, "cpu")
+    before = read_files(folder.path)
+    resume = ("train", "--resume", folder.path)
+    for arguments, message in (
+        (
+            (config_file(), "--run", "normal_dls_d", "--seed", 3, "--out", tmp_path, "--fresh"),
+            f"--resume takes config, run and seed from {folder.path}, and goes on there; leave out "
+            "CONFIG, --run, --seed, --out, --fresh",
+        ),
+        (
+            ("--set", "latent.dim=7"),
+            f"{folder.path} holds a run with other settings (latent.dim: 6, now 7); choose another "
+            "--out or experiment.name, or move it away",
+        ),
+        (
+            ("--set", "latent.prior=uniform"),
+            "--set latent.prior: normal_dls_d sets this key itself",
+        ),
+    ):
+        assert command(*resume, *arguments) == (2, "", f"error: {message}\n")
+    message = f"error: {tmp_path}: no run here (there is no config.yaml)\n"
+    assert command("train", "--resume", tmp_path) == (2, "", message)
+    message = "error: train takes CONFIG and --run NAME, or --resume RUN_DIR\n"
+    for arguments in ((), (config_file(),), ("--run", "normal_dls_d")):
+        assert command("train", *arguments) == (2, "", message)
+    assert read_files(folder.path) == before
 
 
 def test_evaluate_measures_what_was_recorded(config_file, command, tmp_path):

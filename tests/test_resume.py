@@ -26,6 +26,7 @@ from tests.conftest import (
     make_job,
     merge,
     read_events,
+    read_files,
     run_in,
 )
 from tests.survival import final_state, states_are_equal
@@ -231,6 +232,19 @@ def test_the_last_checkpoints_and_the_best_one_are_kept(tmp_path, monkeypatch):
     folder = run_in(config(**changes), tmp_path / "run")
     assert list(folder.saved_steps()) == [16]
     assert list(folder.saved_steps(best=True)) == [8]
+
+
+def test_a_finished_run_gets_no_further_files(finished, folder):
+    """Where all processes of a cluster go through it again."""
+    before = read_files(folder.path)
+    run_in(config(), folder.path)
+    assert final_state(folder.path)[1] == final_state(finished.path)[1]
+    after = read_files(folder.path)
+    kept = [path for path in before if path.is_file() and path.parent != folder.checkpoints]
+    kept.remove(folder.lock_path)
+    assert [after[path] for path in kept] == [before[path] for path in kept]
+    assert after.keys() == before.keys()
+    assert len(list(folder.tensorboard.iterdir())) == 1
 
 
 def test_what_a_kill_left_of_a_checkpoint_is_removed(half, finished):

@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from config import PAPER_RUNS, Config, UserError, load, resolve_run
-from config.loading import to_yaml
+from config.loading import override_run, to_yaml
 from config.runs import resolve_runs
 from train.experiment.jobs import list_jobs, make_job, shared_distribution
 
@@ -142,3 +142,17 @@ def test_set_of_a_key_that_runs_set(tmp_path, tiny):
     path.write_text(yaml.safe_dump(tiny({"experiment.runs": ["normal_dls_d", "normal_mse_d"]})))
     with pytest.raises(UserError, match=r"--set latent.prior: every run sets this key itself"):
         load(path, ["latent.prior=uniform"])
+
+
+def test_overrides_of_one_run_win_over_what_it_sets_itself(make_config):
+    runs = {"long": {"set": {"train.epochs": 24, "latent.dim": 5}}, "normal_dls_dg": None}
+    config = resolve_run(make_config(**{"experiment.runs": runs}), "long")
+    assert override_run(config, "long", [], "config.yaml") == config
+    longer = override_run(config, "long", ["train.epochs=36"], "config.yaml")
+    assert (longer.train.epochs, longer.latent.dim) == (36, 5)
+    assert resolve_run(longer, "long") == longer
+    paper = resolve_run(config, "normal_dls_dg")
+    with pytest.raises(UserError, match=r"^--set latent\.prior: normal_dls_dg sets this key"):
+        override_run(paper, "normal_dls_dg", ["latent.prior=uniform"], "config.yaml")
+    with pytest.raises(UserError, match=r"^config\.yaml: train\.epohcs: unknown key"):
+        override_run(paper, "normal_dls_dg", ["train.epohcs=3"], "config.yaml")

@@ -20,6 +20,7 @@ from train.runs.writer import RunWriter
 from train.runtime.signals import DeferredSignal, Stopped, deferred
 from train.step import Trainer
 
+OnResume = Callable[[int, int, bool], None]
 OnSteps = Callable[[int, int, dict[str, Any]], None]
 
 
@@ -39,41 +40,49 @@ def train_run(
     evaluator: Evaluator,
     writer: RunWriter,
     seed: int,
+    on_resume: OnResume,
     on_steps: OnSteps,
 ) -> None:
     """Train to the last epoch, from the newest checkpoint if there is one.
 
     All processes of a training call this; the chief alone writes. Each epoch ends with a
     checkpoint, then metrics and image sheets (every `evaluate.every` epochs and at the end), then
-    its row of metrics.jsonl, which marks it as done. `on_steps(epoch, step, row)` is called up to
-    twice a second with the steps done in this epoch and their latest statistics, and with the
-    epoch's row.
+    its row of metrics.jsonl, which marks it as done. `on_resume(epoch, step, is_done)` is called
+    before a run goes on that has taken `step` steps, with their last epoch and whether that is
+    done; `on_steps(epoch, step, row)` up to twice a second with the steps done in this epoch and
+    their latest statistics, and with the epoch's row.
 
     Raises UserError for data that cannot be read, a full disk or a loss that is not finite, and
     `train.runtime.signals.Stopped` after a checkpoint when the process is asked to end.
     """
     processes = trainer.processes
     checkpoints = Checkpoints(trainer, writer.folder, config.train.keep_checkpoints)
-    checkpoints.restore()
+    step = checkpoints.restore() or 0
     progress = checkpoints.progress
-    for epoch in range(max(1, int(progress.epoch)), config.train.epochs + 1):
+    first = max(1, int(progress.epoch))
+    is_done = processes.from_chief(writer.has_row(first, step))
+    if step:
+        on_resume(first, step, is_done)
+    for epoch in range(first + is_done, config.train.epochs + 1):
         if epoch > progress.epoch:
             progress.begin_epoch(epoch)
         trainer.set_epoch(epoch - 1)
-        row = _Epoch(config, trainer, train_images, checkpoints, writer, seed, on_steps).train()
+        trained = _Epoch(config, trainer, train_images, checkpoints, writer, seed, on_steps, step)
+        row = trained.train()
+        step = row["step"]
         if processes.from_chief(writer.has_row(epoch)):
             continue
         row |= _evaluate_epoch(config, evaluator, epoch, writer)
         row["protocol"] = evaluator.protocol(epoch)
         if writer.is_best(row):
-            checkpoints.save_best(row["step"])
+            checkpoints.save_best(step)
         writer.write_row(row)
-        on_steps(epoch, row["step"] // epoch, row)
+        on_steps(epoch, trained.steps, row)
     processes.from_chief(None)  # the others wait until the chief has measured the last epoch
 
 
 class _Epoch:
-    """Trains one epoch to its end, from the step in the checkpoint."""
+    """Trains one epoch to its end, from the step in the checkpoint: step `total` of the run."""
 
     def __init__(
         self,
@@ -84,9 +93,11 @@ class _Epoch:
         writer: RunWriter,
         seed: int,
         on_steps: OnSteps,
+        total: int,
     ) -> None:
         progress = checkpoints.progress
         self.number, self.done = int(progress.epoch), int(progress.step)
+        self.steps_before = total - self.done  # earlier epochs may have had other images
         self.trainer, self.processes = trainer, trainer.processes
         self.checkpoints, self.writer, self.on_steps = checkpoints, writer, on_steps
         positions = self.processes.positions(trainer.batch_size)
@@ -139,7 +150,7 @@ class _Epoch:
 
     def _total(self, step: int) -> int:
         """The number of a step counted from the first epoch's first."""
-        return (self.number - 1) * self.steps + step
+        return self.steps_before + step
 
     def _look(self, step: int) -> None:
         """Add the statistics since the last look to the means. Raises UserError at NaN."""
@@ -171,13 +182,14 @@ class _Epoch:
     def _row(self) -> dict[str, Any]:
         images = self.steps * self.trainer.batch_size
         seconds = self.clock.seconds()
+        step = self._total(self.steps)
         return (
-            {"epoch": self.number, "step": self.number * self.steps}
+            {"epoch": self.number, "step": step}
             | self.means.means()
             | {
                 "learning_rate": self.trainer.learning_rate,
                 "seconds_train": seconds,
-                "images_seen": self.number * images,
+                "images_seen": step * self.trainer.batch_size,
                 "images_per_second": images / seconds,
             }
         )

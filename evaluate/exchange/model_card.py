@@ -9,7 +9,8 @@ from evaluate.metrics.table import TABLE
 from evaluate.report.results import results_in_markdown
 from evaluate.trained_run import TrainedRun
 from train.runs.experiment import MeasuredRun
-from train.runs.folder import PACKAGES, RunFolder
+from train.runs.folder import RunFolder
+from train.runs.recorded import PACKAGES
 
 _PRIORS = {"normal": "N(0, 1)", "uniform": "U(-sqrt 3, sqrt 3)"}
 _SCALES = {True: "dynamic latent scale", False: "no latent scale (s = 1)"}

@@ -34,7 +34,7 @@ SHEETS = {
     "interpolation_1": "A row for each of 8 latents; its most important element goes "
     + " or ".join(f"from {-end:.3g} to {end:.3g} ({p})" for p, end in INTERPOLATION_LIMIT.items()),
 }
-_NO_FACTS = ("run", "seed", "changes")  # parts of what is recorded
+_NO_FACTS = ("run", "seed", "images", "changes")  # parts of what is recorded
 _SCALE_DECIMALS = 4
 _WHITENED = 0.3  # share of white in colours on a dark page
 

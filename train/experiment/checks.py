@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from config import UserError
+from data.loading import ImagesRecord
 from data.loading import prepare as prepare_data
 from train.experiment.display import progress_bar
 from train.experiment.jobs import Job, Measuring, Prepared, require_divisible
@@ -16,29 +17,40 @@ CHECKED = {"data": True, "evaluate": {"batch_size", "features"}, "train": {"batc
 def check_jobs(jobs: Sequence[Job], cluster: Cluster, measuring: Measuring) -> Prepared:
     """Check data, batches and feature networks of all jobs, once for runs with equal ones.
 
-    Raises UserError, which begins with the run's name if other runs need other checks.
+    Prints how the images of a run changed, if they did. Raises UserError, which begins with the
+    run's name if other runs need other checks.
     """
     gpus = gpu_count()
     keys = [job.config.model_dump_json(include=CHECKED) for job in jobs]
-    steps: dict[str, int] = {}
+    images: dict[str, ImagesRecord] = {}
+    changes: dict[Job, list[str]] = {}
     for job, key in zip(jobs, keys, strict=True):
         try:
             if not cluster.is_alone:
                 require_divisible(job.config, len(cluster.addresses) * max(1, gpus))
-            if key not in steps:
-                steps[key] = _check(job, measuring)
+            if key not in images:
+                images[key] = _check(job, measuring)
+            if cluster.is_chief:
+                changes[job] = job.check_images(images[key])
         except UserError as error:
             name = f"{job.run}: " if len(set(keys)) > 1 else ""
             raise UserError(f"{name}{error}") from error
+    for job, texts in changes.items():
+        if texts:
+            print(f"{job} goes on with other images: {'; '.join(texts)}")
     precisions = {resolve_auto(job.config.train, job.folder.recorded()).precision for job in jobs}
-    return Prepared([steps[key] for key in keys], gpus, device_name(), sorted(precisions))
+    steps = [
+        images[key]["train"] // job.config.train.batch_size
+        for job, key in zip(jobs, keys, strict=True)
+    ]
+    return Prepared(steps, gpus, device_name(), sorted(precisions))
 
 
-def _check(job: Job, measuring: Measuring) -> int:
-    """The steps of an epoch, if a job's images and feature network are there."""
+def _check(job: Job, measuring: Measuring) -> ImagesRecord:
+    """The record of a job's images, if they and the feature network are there."""
     with progress_bar("looking at the data") as on_progress:
-        sizes, left_out = prepare_data(job.config, on_progress)
+        images, left_out = prepare_data(job.config, on_progress)
     if left_out:
         print(f"{left_out} bad images are left out; `python main.py check-data` lists them")
     measuring.check(job.config)
-    return sizes["train"] // job.config.train.batch_size
+    return images

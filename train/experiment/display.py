@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from train.experiment.jobs import Job, StepsDone
+from train.experiment.jobs import Job, Resumed, StepsDone
 
 _SECONDS_BETWEEN_LINES = 60
 
@@ -22,7 +22,7 @@ def progress_bar(description: str) -> Iterator[Callable[[int, int], None]]:
 
 
 class Display:
-    """A context manager; `update` takes each `StepsDone`.
+    """A context manager; `update` takes each `Resumed` and `StepsDone`.
 
     Where there is no terminal, it prints lines instead of bars: one when an epoch of a job is done,
     and within epochs one a minute for each job.
@@ -68,12 +68,18 @@ class Display:
     def __exit__(self, *_: object) -> None:
         self.bars.stop()
 
-    def update(self, event: StepsDone) -> None:
-        """Show the steps, and what their row says."""
+    def update(self, event: Resumed | StepsDone) -> None:
+        """Show from where a job goes on, or its steps and what their row says."""
+        name = event.job.run if self.has_one_seed else str(event.job)
+        if isinstance(event, Resumed):
+            self.console.print(f"{name} {event}", highlight=False)
+        else:
+            self._show_steps(name, event)
+
+    def _show_steps(self, name: str, event: StepsDone) -> None:
         job, epoch, step, row = event
         self._advance(job, (epoch - 1) * self.steps_per_epoch[job] + step)
         self.latest.setdefault(job, {}).update(row)
-        name = job.run if self.has_one_seed else str(job)
         epochs = job.config.train.epochs
         description, latest = f"{name} {epoch}/{epochs}", self.summarise(self.latest[job])
         if job not in self.tasks:

@@ -1,29 +1,38 @@
 """The jobs of an experiment: one for each run and seed. See `Job` and `list_jobs`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from config import Config, UserError, resolve_run
+from config.loading import override_run
 from train.runs.folder import RunFolder
 
 
 @dataclass(frozen=True)
 class Job:
-    """One run with one seed: its folder and the run's own config."""
+    """One run with one seed: its folder and the run's own config.
+
+    `accept_new_data` lets it go on with other images than it was trained on so far.
+    """
 
     run: str
     seed: int
     folder: RunFolder
     config: Config = field(compare=False, repr=False)
+    accept_new_data: bool = field(default=False, compare=False, repr=False)
 
     def __str__(self) -> str:
         return f"{self.run} seed {self.seed}"
 
     def check_folder(self) -> None:
-        """Raise UserError if another run was begun in the job's folder."""
+        """Raise UserError if the job cannot go on in its folder, see `RunFolder.check_config`."""
         self.folder.check_config(self.config, self.run, self.seed)
+
+    def check_images(self, images: Mapping[str, Any]) -> list[str]:
+        """See `RunFolder.check_images`."""
+        return self.folder.check_images(images, self.accept_new_data)
 
     def epochs_left(self) -> int:
         return max(0, self.config.train.epochs - self.folder.epochs_done())
@@ -33,6 +42,21 @@ class Connected(NamedTuple):
     """The event that a job has reached all the processes that it trains with."""
 
     job: Job
+
+
+class Resumed(NamedTuple):
+    """The event that a job goes on in an epoch after `step` steps in all; or after that epoch."""
+
+    job: Job
+    epoch: int
+    step: int
+    is_done: bool
+
+    def __str__(self) -> str:
+        epochs = f"epoch {self.epoch} of {self.job.config.train.epochs}"
+        if self.is_done:
+            return f"goes on after {epochs}, step {self.step}"
+        return f"goes on in {epochs}, after step {self.step}"
 
 
 class StepsDone(NamedTuple):
@@ -47,7 +71,7 @@ class StepsDone(NamedTuple):
     row: dict[str, Any]
 
 
-Event = Connected | StepsDone
+Event = Connected | Resumed | StepsDone
 OnEvent = Callable[[Event], None]
 
 
@@ -75,16 +99,35 @@ def experiment_folder(config: Config, out: Path) -> Path:
     return Path(out) / config.experiment.name
 
 
-def make_job(config: Config, run: str, seed: int, out: Path) -> Job:
+def make_job(config: Config, run: str, seed: int, out: Path, accept_new_data: bool = False) -> Job:
     """The job of a run, of the experiment or the paper's. Raises UserError for an unknown run."""
     folder = RunFolder.in_experiment(experiment_folder(config, out), run, seed)
-    return Job(run, seed, folder, resolve_run(config, run))
+    return Job(run, seed, folder, resolve_run(config, run), accept_new_data)
 
 
-def list_jobs(config: Config, out: Path) -> list[Job]:
+def reopen_job(
+    path: Path, overrides: Sequence[str], accept_new_data: bool, contradicting: Mapping[str, Any]
+) -> Job:
+    """The job of the run in a folder, wherever that is: its own config, with some keys overridden.
+
+    Raises UserError if the folder holds no run, as `config.load` does for the overrides, and if one
+    of the options in `contradicting`, {name: value}, is not None.
+    """
+    if given := [name for name, value in contradicting.items() if value is not None]:
+        raise UserError(
+            f"--resume takes config, run and seed from {path}, and goes on there; leave out "
+            f"{', '.join(given)}"
+        )
+    folder = RunFolder(path)
+    record = folder.read()
+    config = override_run(record.config, record.run, overrides, folder.config_path)
+    return Job(record.run, record.seed, folder, config, accept_new_data)
+
+
+def list_jobs(config: Config, out: Path, accept_new_data: bool = False) -> list[Job]:
     """A job for each run and seed of an experiment, in the order of the config."""
     return [
-        make_job(config, run, seed, out)
+        make_job(config, run, seed, out, accept_new_data)
         for seed in config.experiment.seeds
         for run in config.experiment.runs
     ]

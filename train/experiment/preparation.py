@@ -22,8 +22,9 @@ def prepare(jobs: Sequence[Job], cluster: Cluster, measuring: Measuring) -> Prep
     """Check folders, data and feature network before training starts. Raises UserError."""
     if cluster.is_chief:
         for job in jobs:
-            job.folder.create()
             job.check_folder()
+        for job in jobs:
+            job.folder.create()
     import_tensorflow()
     from train.experiment.checks import check_jobs
 

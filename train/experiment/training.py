@@ -1,13 +1,23 @@
 """One job in this process. See `run_job`."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import tensorflow as tf
 
 from config import Config
 from config.sections import TrainConfig
-from data.loading import SPLITS, check_size, open_images
-from train.experiment.jobs import Connected, Job, Measuring, OnEvent, StepsDone, require_divisible
+from data.loading import SPLITS, ImagesRecord, check_size, open_splits
+from data.stored import Images
+from train.experiment.jobs import (
+    Connected,
+    Job,
+    Measuring,
+    OnEvent,
+    Resumed,
+    StepsDone,
+    require_divisible,
+)
 from train.loop import train_run
 from train.runs.writer import RunWriter
 from train.runtime.cluster import Cluster
@@ -23,9 +33,9 @@ def run_job(
 ) -> None:
     """Train one job, in this process, from where it stopped.
 
-    `on_event` takes each `StepsDone`, and with multi_worker a `Connected` first. `threads` is how
-    many cores to use, by default all. A run that goes on keeps the number of cores that it began
-    with, on which its last bits depend, and its precision.
+    `on_event` takes each `StepsDone`; before them, a `Connected` with multi_worker and a `Resumed`
+    if the run goes on. `threads` is how many cores to use, by default all. A run that goes on keeps
+    the number of cores that it began with, on which its last bits depend, and its precision.
 
     It trains on several devices as `train.distribution` says; with multi_worker, each process of
     `cluster` calls this at the same time. Raises UserError, and ProcessLostError if another process
@@ -40,17 +50,29 @@ def run_job(
         on_event(Connected(job))
     require_divisible(job.config, strategy.num_replicas_in_sync)
     with writer.locked(), out_of_memory_reported(), lost_process_reported(cluster):
-        _write_config(job, writer, device, threads, strategy.num_replicas_in_sync)
-        _train(job, writer, strategy, device.train_config, measuring, on_event)
+        images, images_record = open_splits(job.config.data)
+        if cluster.is_chief:
+            job.check_images(images_record)  # they may have changed since the preparation
+        replicas = strategy.num_replicas_in_sync
+        _write_config(job, writer, device, threads, replicas, images_record)
+        _train(job, images, writer, strategy, device.train_config, measuring, on_event)
 
 
-def _write_config(job: Job, writer: RunWriter, device: Device, threads: int, replicas: int) -> None:
+def _write_config(
+    job: Job,
+    writer: RunWriter,
+    device: Device,
+    threads: int,
+    replicas: int,
+    images_record: ImagesRecord,
+) -> None:
     """Record the run's config, and with what it is begun."""
     writer.write_config(
         job.config,
         job.run,
         job.seed,
         f"{device.name}, {replicas} replicas" if replicas > 1 else device.name,
+        images=images_record,
         threads=threads,
         precision=device.train_config.precision,
         jit_compile=device.train_config.jit_compile,
@@ -59,14 +81,14 @@ def _write_config(job: Job, writer: RunWriter, device: Device, threads: int, rep
 
 def _train(
     job: Job,
+    images: Mapping[str, Images],
     writer: RunWriter,
     strategy: tf.distribute.Strategy,
     train_config: TrainConfig,
     measuring: Measuring,
     on_event: OnEvent,
 ) -> None:
-    """Open images and networks, make sure that all processes have the same, and train."""
-    images = {split: open_images(job.config.data, split) for split in SPLITS}
+    """Make the networks, make sure that all processes have the same, and train."""
     with strategy.scope():  # the variables made here have a copy on each replica
         processes = Processes()
         decided = {key: getattr(train_config, key) for key in ("precision", "jit_compile")}
@@ -79,10 +101,13 @@ def _train(
         evaluator = measuring.open(config, trainer, processes, images["test"])
     processes.require_same("test images or features", evaluator.protocol(epoch=1))
 
+    def on_resume(epoch: int, step: int, is_done: bool) -> None:
+        on_event(Resumed(job, epoch, step, is_done))
+
     def on_steps(epoch: int, step: int, row: dict[str, Any]) -> None:
         on_event(StepsDone(job, epoch, step, row))
 
-    train_run(config, trainer, images["train"], evaluator, writer, job.seed, on_steps)
+    train_run(config, trainer, images["train"], evaluator, writer, job.seed, on_resume, on_steps)
 
 
 def _shared_settings(config: Config) -> dict[str, Any]:

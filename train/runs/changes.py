@@ -1,5 +1,6 @@
-"""How the config of a run that goes on differs from the one it was begun with."""
+"""How the config and the images of a run that goes on differ from those it was begun with."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from config import Config
@@ -25,6 +26,22 @@ def list_changes(before: Config, now: Config, leave_out: tuple[str, ...] = ()) -
         f"{key}: {values_before.get(key)}, now {value}"
         for key, value in values_now.items()
         if values_before.get(key) != value and not key.startswith(leave_out)
+    ]
+
+
+def list_image_changes(recorded: Mapping[str, Any], now: Mapping[str, Any] | None) -> list[str]:
+    """One text for each split whose images differ from those in the run's record.
+
+    None if the record has no images, as older and imported runs, or if `now` is None.
+    """
+    before = recorded.get("images")
+    if before is None or now is None:
+        return []
+    return [
+        f"images to {split}: {before[split]}, now {now[split]}"
+        + (" with other content or in another order" if before[split] == now[split] else "")
+        for split in ("train", "test")
+        if before[f"{split}_digest"] != now[f"{split}_digest"]
     ]
 
 

@@ -2,27 +2,24 @@
 
 import contextlib
 import fcntl
-import importlib.metadata
 import itertools
 import json
 import math
 import os
 import platform
-import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from config import Config, UserError, find_run, reason
 from config.loading import parse_yaml, to_yaml, validate_run
 from data.storage import write_whole
-from train.runs.changes import MAY_CHANGE, list_changes
-from train.runs.recorded import check_recorded
+from train.runs.changes import MAY_CHANGE, list_changes, list_image_changes
+from train.runs.recorded import check_recorded, record_beginning, record_going_on
 from train.runs.rows import append_row, read_rows
 
 CHECKPOINT_NAME = "step"
-PACKAGES = ("tensorflow", "keras", "numpy", "scipy")
 
 
 class RunRecord(NamedTuple):
@@ -85,9 +82,7 @@ class RunFolder:
         """Raises UserError if the folder cannot be made or written to."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            probe = self.path / ".writable"
-            probe.touch()
-            probe.unlink()
+            self.lock_path.open("ab").close()  # which changes nothing in the folder of a run
         except OSError as error:
             raise UserError(f"{self.path}: cannot write here: {reason(error)}") from error
 
@@ -153,8 +148,10 @@ class RunFolder:
         self.require_present()
         append_row(self.metrics_path, row)
 
-    def has_row(self, epoch: int) -> bool:
-        return epoch in {row["epoch"] for row in self.rows()}
+    def has_row(self, epoch: int, step: int | None = None) -> bool:
+        """Whether the epoch has a row; with `step`, whether it ended after so many steps in all."""
+        rows = [row for row in self.rows() if row["epoch"] == epoch]
+        return any(step is None or row.get("step") == step for row in rows)
 
     def is_best(self, row: dict[str, Any]) -> bool:
         """Whether a new row has a lower FID than all rows before with the same protocol."""
@@ -193,6 +190,24 @@ class RunFolder:
                 f"{self.path} holds a run with other settings ({'; '.join(refused)}); "
                 "choose another --out or experiment.name, or move it away"
             )
+        if config.train.epochs < (done := self.epochs_done()):
+            raise UserError(
+                f"{self.path}: {done} epochs are done; train.epochs takes {done} or more. "
+                f"Received: {config.train.epochs}"
+            )
+
+    def check_images(self, images: Mapping[str, Any], accept: bool) -> list[str]:
+        """How these images differ from those that the run was trained on: one text a split.
+
+        Raises UserError with these texts unless `accept`.
+        """
+        changes = list_image_changes(self.recorded(), images)
+        if changes and not accept:
+            raise UserError(
+                f"{self.path} was trained on other images ({'; '.join(changes)}); "
+                "--accept-new-data goes on with the new ones, --fresh starts over"
+            )
+        return changes
 
     def read(self) -> RunRecord:
         """What config.yaml says about the run. Raises UserError if the folder holds none."""
@@ -213,26 +228,31 @@ class RunFolder:
         return self.read().recorded if self.config_path.exists() else {}
 
     def write_config(
-        self, config: Config, run: str, seed: int, device: str, **begun_with: Any
+        self,
+        config: Config,
+        run: str,
+        seed: int,
+        device: str,
+        images: Mapping[str, Any] | None = None,
+        **begun_with: Any,
     ) -> None:
         """Write config.yaml: the run's config and, as `recorded`, what the run was begun with.
 
-        If a resumed run changes keys that may change, config.yaml gets the new values, and a line
-        under `recorded.changes`. Raises UserError if another run was begun in this folder.
+        `images` is the record of the images it trains on, if it does. If a resumed run changes keys
+        that may change, or its images, config.yaml gets the new values, and a line under
+        `recorded.changes`. Raises UserError if another run was begun in this folder.
         """
         self.check_config(config, run, seed)
         if not self.config_path.exists():
-            recorded = {"run": run, "seed": seed, "device": device} | begun_with
-            recorded["git_commit"] = _git_commit()
-            recorded["python"] = platform.python_version()
-            recorded |= {package: importlib.metadata.version(package) for package in PACKAGES}
+            begun_with |= {} if images is None else {"images": dict(images)}
+            recorded = record_beginning(run, seed, device, begun_with)
         else:
             record = self.read()
-            recorded, changes = record.recorded, list_changes(record.config, config)
-            if not changes:
+            changes = list_changes(record.config, config)
+            changes += list_image_changes(record.recorded, images)
+            recorded = record_going_on(record.recorded, self.epochs_done(), changes, images)
+            if recorded == record.recorded:
                 return
-            entry = f"after epoch {self.epochs_done()}: {'; '.join(changes)}"
-            recorded["changes"] = [*recorded.get("changes", []), entry]
         text = to_yaml(config.model_dump() | {"recorded": recorded})
         write_whole(self.config_path, lambda path: path.write_text(text, encoding="utf-8"))
 
@@ -243,13 +263,3 @@ def _comparable(protocol: dict[str, Any]) -> dict[str, Any]:
     The seed differs from epoch to epoch, and older rows have no resolution.
     """
     return {name: v for name, v in protocol.items() if name not in ("seed", "resolution")}
-
-
-def _git_commit() -> str | None:
-    """The commit of this code, or None outside a git checkout."""
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
-    try:
-        result = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return result.stdout.strip()

@@ -1,5 +1,10 @@
-"""What a run's config.yaml has under `recorded`. See `check_recorded`."""
+"""What config.yaml has as `recorded`: with what a run was begun, and what changed since."""
 
+import importlib.metadata
+import platform
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -7,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from config import UserError
 from config.messages import explain
 from config.sections import Count, Seed
+
+PACKAGES = ("tensorflow", "keras", "numpy", "scipy")
 
 
 class Recorded(BaseModel):
@@ -34,3 +41,39 @@ def check_recorded(recorded: Any, where: str) -> dict[str, Any]:
     except ValidationError as error:
         raise UserError(f"{where}: {explain(error, _Recording)}") from error
     return recorded
+
+
+def record_beginning(
+    run: str, seed: int, device: str, begun_with: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The record of a run that begins now, with this code and these packages."""
+    recorded = {"run": run, "seed": seed, "device": device} | dict(begun_with)
+    recorded["git_commit"] = _git_commit()
+    recorded["python"] = platform.python_version()
+    return recorded | {package: importlib.metadata.version(package) for package in PACKAGES}
+
+
+def record_going_on(
+    recorded: Mapping[str, Any],
+    epochs_done: int,
+    changes: Sequence[str],
+    images: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """The record of a run that goes on with these changes, on these images if they are known."""
+    going_on = dict(recorded)
+    if images is not None:
+        going_on["images"] = dict(images)
+    if changes:
+        entry = f"after epoch {epochs_done}: {'; '.join(changes)}"
+        going_on["changes"] = [*recorded.get("changes", []), entry]
+    return going_on
+
+
+def _git_commit() -> str | None:
+    """The commit of this code, or None outside a git checkout."""
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return result.stdout.strip()
