@@ -39,18 +39,18 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     return config
 
 
-def override_run(config: Config, run: str, overrides: Sequence[str], where: str | Path) -> Config:
+def override_run(config: Config, run: str, overrides: Sequence[str]) -> Config:
     """Apply `KEY=VALUE` overrides to the config of one run; they win over what the run sets itself.
 
-    Raises UserError as `load` does, and for a key that is a part of one of the paper's runs.
+    Raises UserError as `load` does, and for a key that makes the run one of the paper's.
     """
     values = config.model_dump()
-    keys = [_override(values, override) for override in overrides]
     runs = values["experiment"]["runs"]
     own = runs.get(run) if isinstance(runs, dict) else None
+    keys = [_override(values, override) for override in overrides]
     for key in keys if own else []:
         own["set"].pop(key, None)
-    config = validate_run(values, run, where)
+    config = validate_run(values, run, "--set")
     for key in keys:
         if key in find_run(config, run).set:
             raise UserError(f"--set {key}: {run} sets this key itself")

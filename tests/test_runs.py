@@ -147,12 +147,14 @@ def test_set_of_a_key_that_runs_set(tmp_path, tiny):
 def test_overrides_of_one_run_win_over_what_it_sets_itself(make_config):
     runs = {"long": {"set": {"train.epochs": 24, "latent.dim": 5}}, "normal_dls_dg": None}
     config = resolve_run(make_config(**{"experiment.runs": runs}), "long")
-    assert override_run(config, "long", [], "config.yaml") == config
-    longer = override_run(config, "long", ["train.epochs=36"], "config.yaml")
+    assert override_run(config, "long", []) == config
+    longer = override_run(config, "long", ["train.epochs=36"])
     assert (longer.train.epochs, longer.latent.dim) == (36, 5)
     assert resolve_run(longer, "long") == longer
     paper = resolve_run(config, "normal_dls_dg")
     with pytest.raises(UserError, match=r"^--set latent\.prior: normal_dls_dg sets this key"):
-        override_run(paper, "normal_dls_dg", ["latent.prior=uniform"], "config.yaml")
-    with pytest.raises(UserError, match=r"^config\.yaml: train\.epohcs: unknown key"):
-        override_run(paper, "normal_dls_dg", ["train.epohcs=3"], "config.yaml")
+        override_run(paper, "normal_dls_dg", ["latent.prior=uniform"])
+    with pytest.raises(UserError, match=r"^--set: train\.epohcs: unknown key; did you mean epochs"):
+        override_run(paper, "normal_dls_dg", ["train.epohcs=3"])
+    with pytest.raises(UserError, match=r"^--set: experiment: takes keys with values"):
+        override_run(paper, "normal_dls_dg", ["experiment=5"])

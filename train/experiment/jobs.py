@@ -120,7 +120,7 @@ def reopen_job(
         )
     folder = RunFolder(path)
     record = folder.read()
-    config = override_run(record.config, record.run, overrides, folder.config_path)
+    config = override_run(record.config, record.run, overrides)
     return Job(record.run, record.seed, folder, config, accept_new_data)
 
 

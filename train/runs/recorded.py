@@ -1,4 +1,4 @@
-"""What config.yaml has as `recorded`: with what a run was begun, and what changed since."""
+"""What a run's config.yaml has under `recorded`: with what it was begun, what changed since."""
 
 import importlib.metadata
 import platform
