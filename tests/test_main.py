@@ -339,8 +339,9 @@ def test_broken_data_found_in_another_process(config_file, command, tmp_path, mo
 def test_an_output_folder_that_cannot_be_written(config_file, command, tmp_path):
     (tmp_path / "file").write_text("in the way")
     out = ("--out", tmp_path / "file")
-    code, _, errors = command("train", config_file(), "--run", "normal_dls_d", *out)
-    assert_user_error(code, errors, "cannot write here: not a directory")
+    for name in (("train", config_file(), "--run", "normal_dls_d"), ("reproduce", config_file())):
+        code, _, errors = command(*name, *out)
+        assert_user_error(code, errors, "cannot write here: not a directory")
 
 
 def test_training_that_diverges(config_file, command, tmp_path):

@@ -73,7 +73,7 @@ def _read(path: Path) -> tuple[list[dict[str, Any]], int]:
     """(rows, size in bytes of the finished lines)."""
     try:
         content = path.read_bytes()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return [], 0
     finished = content[: content.rfind(b"\n") + 1]
     rows = []
