@@ -49,7 +49,7 @@ def test_one_bar_for_the_experiment_and_one_for_each_run_in_80_columns(make_jobs
 def test_epochs_of_an_earlier_start_do_not_count(make_jobs):
     jobs = make_jobs()
     jobs[0].folder.create()
-    jobs[0].folder.metrics_path.write_text('{"epoch": 1}\n')
+    jobs[0].folder.metrics_path.write_text('{"epoch": 1, "protocol": {}}\n')
     with Display(jobs, STEPS, summarise) as display:
         assert display.bars.tasks[0].total == 300
         display.update(StepsDone(jobs[0], 2, 30, {}))
