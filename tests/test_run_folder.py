@@ -257,6 +257,7 @@ def test_a_damaged_config_is_one_line(folder, content):
     ("changes", "fault"),
     [
         ({"threads": "two"}, "recorded.threads: should be a valid integer. Received: 'two'"),
+        ({"images": {"train": 2}}, "recorded.images.train_digest: this key is needed (and 2 more)"),
         ({"threads": 0}, "recorded.threads: should be greater than or equal to 1. Received: 0"),
         ({"precision": "foo"}, "recorded.precision: should be 'float32', 'mixed_bfloat16' or "
          "'mixed_float16'. Received: 'foo'"),

@@ -16,6 +16,17 @@ from config.sections import Count, Seed
 PACKAGES = ("tensorflow", "keras", "numpy", "scipy")
 
 
+class RecordedImages(BaseModel):
+    """The numbers of a run's images, and digests of their content in the order of the split."""
+
+    model_config = ConfigDict(strict=True)
+
+    train: Count
+    train_digest: str
+    test: int
+    test_digest: str
+
+
 class Recorded(BaseModel):
     """What a run was begun with, as far as the program reads it again; other keys may hold all."""
 
@@ -26,6 +37,7 @@ class Recorded(BaseModel):
     threads: Count | None = None
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] | None = None
     jit_compile: bool | None = None
+    images: RecordedImages | None = None
     changes: list[str] = []
     imported: dict[str, str] = {}
 
