@@ -3,7 +3,9 @@
 import asyncio
 import base64
 import contextlib
+import http.client
 import io
+import json
 import signal
 import subprocess
 import sys
@@ -139,13 +141,19 @@ def test_absent_library_is_named(monkeypatch):
     [
         ({b"host": b"127.0.0.1:8501"}, 200),
         ({b"host": b"localhost:8501", b"origin": b"http://localhost:8501"}, 200),
+        ({b"host": b"localhost:8501", b"origin": b"http://127.0.0.1:8501"}, 403),
+        ({b"host": b"127.0.0.1:8501", b"origin": b"http://127.0.0.1:8502"}, 403),
+        ({b"host": b"127.0.0.1:8501", b"origin": b"http://127.0.0.1"}, 403),
+        ({b"host": b"127.0.0.1:8501", b"origin": b"https://127.0.0.1:8501"}, 403),
+        ({b"host": b"127.0.0.1:8502", b"origin": b"http://127.0.0.1:8502"}, 403),
         ({b"host": b"site.example:8501"}, 403),
         ({b"host": b"127.0.0.1:8501", b"origin": b"https://site.example"}, 403),
         ({b"host": b"127.0.0.1:8501", b"origin": b"null"}, 403),
         ({b"host": b"[", b"origin": b"["}, 403),
+        ({}, 403),
     ],
 )
-def test_other_sites_are_refused(headers, status):
+def test_other_sites_and_ports_are_refused(headers, status):
     sent = []
 
     async def answer(scope, receive, send):
@@ -155,20 +163,49 @@ def test_other_sites_are_refused(headers, status):
         sent.append(message)
 
     scope = {"type": "http", "headers": list(headers.items())}
-    asyncio.run(explore_server.refuse_other_sites(answer)(scope, None, note))
+    asyncio.run(explore_server.refuse_other_sites(answer, 8501)(scope, None, note))
     assert sent[0]["status"] == status
-    assert (
-        status == 403
-        or b"default-src 'self'" in dict(sent[0]["headers"])[b"content-security-policy"]
+    assert_unframable({name.decode(): value.decode() for name, value in sent[0]["headers"]}, 8501)
+
+
+def assert_unframable(headers, port):
+    assert headers["x-frame-options"] == "DENY"
+    assert headers["content-security-policy"] == (
+        "default-src 'self' data: blob: 'unsafe-inline' 'unsafe-eval'; connect-src 'self' data: "
+        f"blob: ws://127.0.0.1:{port} ws://localhost:{port}; frame-ancestors 'none'"
     )
 
 
-@contextlib.contextmanager
-def served(run):
-    """Yields the address of the page that the real command serves.
+def request(address, path, method="GET", **headers):
+    """(status, headers, body) of an answer of the real server."""
+    connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=20)
+    with contextlib.closing(connection):
+        connection.request(method, path, headers=headers)
+        answer = connection.getresponse()
+        found = {name.lower(): value for name, value in answer.getheaders()}
+        return answer.status, found, b"" if answer.status == 101 else answer.read()
+
+
+def handshake(address, origin):
+    """The status that the real server answers when a page of `origin` opens a websocket."""
+    headers = {
+        "Origin": origin,
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": base64.b64encode(bytes(16)).decode(),
+        "Sec-WebSocket-Protocol": "streamlit",
+    }
+    return request(address, "/_stcore/stream", **headers)[0]
+
+
+@pytest.fixture(scope="module")
+def address(run):
+    """The address of the page that the real command serves.
 
     Afterwards, checks that Ctrl-C ends the command with one line.
     """
+    pytest.importorskip("streamlit", reason="pip install -r requirements-optional.txt")
     command = [sys.executable, "main.py", "explore", str(run)]
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, cwd=ROOT, **streams) as process:
@@ -184,12 +221,29 @@ def served(run):
     assert "Traceback" not in errors
 
 
+def test_server_answers_its_own_page_alone(address):
+    port = urlsplit(address).port
+    for path in ("/", "/_stcore/host-config", "/nothing/here"):
+        _, headers, _ = request(address, path)
+        assert_unframable(headers, port)
+    status, _, body = request(address, "/_stcore/host-config", Origin=address)
+    assert (status, json.loads(body)["allowedOrigins"]) == (200, [])
+
+    strangers = ("http://localhost:1", "http://127.0.0.1:1", f"http://localhost:{port}")
+    for origin in (*strangers, "https://mine.streamlit.app"):
+        assert handshake(address, origin) == 403
+        upload = "/_stcore/upload_file/session/file"
+        status, headers, body = request(address, upload, "PUT", Origin=origin)
+        assert (status, body) == (403, b"for this machine only")
+        assert_unframable(headers, port)
+    assert handshake(address, address) == 101
+
+
 @pytest.fixture
 def page(browser):
     """A page in a headless Chromium; `page.asked` are the addresses that it requests."""
     from playwright.sync_api import expect
 
-    pytest.importorskip("streamlit", reason="pip install -r requirements-optional.txt")
     page = browser.new_page()
     page.set_default_timeout(20_000)
     page.asked, page.expect = [], expect
@@ -212,39 +266,38 @@ def shown_next(page, previous):
     return shown(page, 2)
 
 
-def test_page(run, photo, explorer, page):
+def test_page(address, run, photo, explorer, page):
     before = set(run.glob("explore*"))
     image, latent = explorer.recover(photo.read_bytes())
     reconstruction = explorer.generate(latent)
-    with served(run) as address:
-        page.goto(address)
-        assert shown(page, 1)[0].shape == (8, 8, 3)
+    page.goto(address)
+    assert shown(page, 1)[0].shape == (8, 8, 3)
 
-        page.set_input_files("input[type=file]", photo)
-        given, again = shown(page, 2)
-        np.testing.assert_array_equal(given, to_uint8(image))
-        np.testing.assert_array_equal(again, to_uint8(reconstruction))
+    page.set_input_files("input[type=file]", photo)
+    given, again = shown(page, 2)
+    np.testing.assert_array_equal(given, to_uint8(image))
+    np.testing.assert_array_equal(again, to_uint8(reconstruction))
 
-        first = explorer.trained.elements_by_importance[0]
-        label = page.get_by_text(f"rank 1: element {first}")
-        page.expect(label).to_have_count(1)  # the old one is gone
-        page.get_by_role("slider").first.press("End")
-        _, moved = shown_next(page, to_png(reconstruction))
-        latent = explorer.move(latent, {first: explorer.limits(latent, first)[1]})
-        np.testing.assert_array_equal(moved, to_uint8(explorer.generate(latent)))
+    first = explorer.trained.elements_by_importance[0]
+    label = page.get_by_text(f"rank 1: element {first}")
+    page.expect(label).to_have_count(1)  # the old one is gone
+    page.get_by_role("slider").first.press("End")
+    _, moved = shown_next(page, to_png(reconstruction))
+    latent = explorer.move(latent, {first: explorer.limits(latent, first)[1]})
+    np.testing.assert_array_equal(moved, to_uint8(explorer.generate(latent)))
 
-        page.get_by_role("button", name="Save").click()
-        page.get_by_text("picture.png and latents.npz are in").wait_for()
-        (folder,) = set(run.glob("explore*")) - before
-        np.testing.assert_array_equal(np.asarray(Image.open(folder / "picture.png")), moved)
-        np.testing.assert_array_equal(np.load(folder / "latents.npz")["latents"], latent[None])
+    page.get_by_role("button", name="Save").click()
+    page.get_by_text("picture.png and latents.npz are in").wait_for()
+    (folder,) = set(run.glob("explore*")) - before
+    np.testing.assert_array_equal(np.asarray(Image.open(folder / "picture.png")), moved)
+    np.testing.assert_array_equal(np.load(folder / "latents.npz")["latents"], latent[None])
 
-        bad = {"name": "bad.png", "mimeType": "image/png", "buffer": b"nothing"}
-        page.set_input_files("input[type=file]", bad)
-        page.get_by_text("bad.png: not a JPEG, PNG, WebP or BMP image").wait_for()
-        page.get_by_role("button", name="Another sample").click()
-        page.get_by_text("random sample").wait_for()
-        assert len(shown(page, 1)) == 1
+    bad = {"name": "bad.png", "mimeType": "image/png", "buffer": b"nothing"}
+    page.set_input_files("input[type=file]", bad)
+    page.get_by_text("bad.png: not a JPEG, PNG, WebP or BMP image").wait_for()
+    page.get_by_role("button", name="Another sample").click()
+    page.get_by_text("random sample").wait_for()
+    assert len(shown(page, 1)) == 1
     assert {urlsplit(url).hostname for url in page.asked if not url.startswith("data:")} == {
         "127.0.0.1"
     }

@@ -6,9 +6,8 @@ This module imports neither TensorFlow nor Streamlit: the command line uses it.
 import gc
 import importlib
 import logging
-import re
 import socket
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,9 +19,9 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 FIRST_PORT, PORTS = 8501, 100
 _LIBRARIES = ("streamlit.starlette", "uvicorn")
-_LOCAL = rb"(127\.0\.0\.1|localhost)(:\d+)?"
 _STREAMLIT_OPTIONS = {
     "browser.gatherUsageStats": False,
+    "client.allowedOrigins": [],
     "client.showErrorDetails": "none",
     "client.toolbarMode": "minimal",
     "global.developmentMode": False,
@@ -32,11 +31,6 @@ _STREAMLIT_OPTIONS = {
     "server.enableXsrfProtection": True,
     "server.fileWatcherType": "none",
 }
-_POLICY = (  # the browser may ask this server alone, whatever else Streamlit's page wants to load
-    b"default-src 'self' data: blob: 'unsafe-inline' 'unsafe-eval'; "
-    b"connect-src 'self' data: blob: ws://127.0.0.1:* ws://localhost:*"
-)
-
 Scope = dict[str, Any]  # these types are ASGI's
 Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -97,39 +91,53 @@ def serve(explorer: "Explorer", listener: socket.socket, max_upload_bytes: int) 
     logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
     gc.collect()
     gc.freeze()  # Streamlit collects garbage after each change: not among all of TensorFlow
-    guarded = refuse_other_sites(app)
+    guarded = refuse_other_sites(app, listener.getsockname()[1])
     quiet = {"log_config": None, "access_log": False}
     server = uvicorn.Server(uvicorn.Config(guarded, timeout_graceful_shutdown=1, **quiet))
     server.run(sockets=[listener])
 
 
-def refuse_other_sites(app: AsgiApp) -> AsgiApp:
-    """Wrap an ASGI application: other sites' pages cannot reach it, its page reaches no other site.
+def refuse_other_sites(app: AsgiApp, port: int) -> AsgiApp:
+    """Wrap an ASGI application that listens on `port` of this machine.
 
+    Pages of other sites and other ports cannot reach or frame it; its page reaches no other site.
     Streamlit refuses other sites too, but first asks a server on the internet for its own address.
     """
+    suffix = "" if port == 80 else f":{port}"  # as browsers write it
+    hosts = [f"{name}{suffix}".encode() for name in (HOST, "localhost")]
+    policy = _policy_headers(hosts)
 
     async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
         async def send_with_policy(message: Message) -> None:
             if message["type"] == "http.response.start":
-                policy = (b"content-security-policy", _POLICY)
-                message = message | {"headers": [*message.get("headers", []), policy]}
+                message = message | {"headers": [*message.get("headers", []), *policy]}
             await send(message)
 
-        if scope["type"] == "lifespan" or _is_local(dict(scope["headers"])):
+        if scope["type"] == "lifespan" or _is_own(dict(scope["headers"]), hosts):
             await app(scope, receive, send_with_policy)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
         else:
-            await send({"type": "http.response.start", "status": 403, "headers": []})
+            await send_with_policy({"type": "http.response.start", "status": 403})
             await send({"type": "http.response.body", "body": b"for this machine only"})
 
     return guarded
 
 
-def _is_local(headers: Mapping[bytes, bytes]) -> bool:
-    """Whether a request names this machine as its host and comes from no other site's page."""
-    host, origin = headers.get(b"host", b""), headers.get(b"origin")
-    return bool(
-        re.fullmatch(_LOCAL, host) and (origin is None or re.fullmatch(b"http://" + _LOCAL, origin))
+def _policy_headers(hosts: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
+    """Headers for the browser: ask `hosts` alone, whatever else Streamlit's page wants to load.
+
+    No page may hold this one in a frame, where it could lead the user's clicks astray.
+    """
+    sockets = b" ".join(b"ws://" + host for host in hosts)
+    policy = (
+        b"default-src 'self' data: blob: 'unsafe-inline' 'unsafe-eval'; "
+        b"connect-src 'self' data: blob: " + sockets + b"; frame-ancestors 'none'"
     )
+    return [(b"content-security-policy", policy), (b"x-frame-options", b"DENY")]
+
+
+def _is_own(headers: Mapping[bytes, bytes], hosts: Sequence[bytes]) -> bool:
+    """Whether a request is to one of `hosts` and comes from no page but this server's own."""
+    host, origin = headers.get(b"host"), headers.get(b"origin")
+    return host in hosts and origin in (None, b"http://" + host)
