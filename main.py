@@ -8,7 +8,6 @@ import os
 import shlex
 import sys
 import time
-import warnings
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated
@@ -36,7 +35,7 @@ from train.experiment.launch import default_jobs_at_once, run_jobs, train_job
 from train.experiment.preparation import JobError, prepare_apart
 from train.runtime.cluster import Cluster, read_cluster
 from train.runtime.signals import Stopped, raise_when_signalled
-from train.runtime.startup import import_tensorflow
+from train.runtime.startup import import_tensorflow, shorten_warnings
 
 QUICK = Path(__file__).parent / "configs" / "quick.yaml"
 FAULT, USER_ERROR = 1, 2
@@ -268,8 +267,7 @@ def prepare_to_train(jobs: list[Job], cluster: Cluster, measuring: Measuring) ->
 
 def main() -> None:
     raise_when_signalled()
-    warnings.formatwarning = lambda message, *_: f"warning: {message}\n"  # without our source
-    warnings.filterwarnings("ignore", "Image size .* exceeds limit")  # Pillow's, of large photos
+    shorten_warnings()
     try:
         app()
     except Stopped as stopped:

@@ -10,6 +10,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from train.runtime.signals import Stopped, raise_when_signalled
+from train.runtime.startup import shorten_warnings
 
 _SPAWN = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
 Queue = _SPAWN.Queue
@@ -41,6 +42,7 @@ def end(processes: Sequence[BaseProcess]) -> None:
 
 def _main(target: Callable[..., None], *arguments: Any) -> None:
     raise_when_signalled()
+    shorten_warnings()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends this
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:

@@ -1,8 +1,15 @@
-"""What a process does before it imports TensorFlow. See `import_tensorflow`."""
+"""What a process does first. See `shorten_warnings` and `import_tensorflow`."""
 
 import contextlib
 import os
+import warnings
 from collections.abc import Iterator, Sequence
+
+
+def shorten_warnings() -> None:
+    """Show a warning as one line, without the source; leave out Pillow's about large photos."""
+    warnings.formatwarning = lambda message, *_: f"warning: {' '.join(str(message).split())}\n"
+    warnings.filterwarnings("ignore", "Image size .* exceeds limit")
 
 
 def import_tensorflow() -> None:
