@@ -188,7 +188,7 @@ def check_data(config_file: ConfigFile, overrides: Overrides = [], out: Out = RE
     """Read every image once and report what is there; exit code 1 if training would fail."""
     config = load(config_file, overrides)
     path = experiment_folder(config, out) / "check_data.json"
-    if not with_tensorflow().check_data(config, path):
+    if not with_tensorflow().check_data(config, path, Measuring(out)):
         sys.exit(FAULT)
 
 

@@ -71,7 +71,7 @@ def measure_rates(
     config: Config, encoded: EncodedImages, opened: dict[str, Images], rounds: int
 ) -> dict[str, list[float]]:
     """{name: images per second in each round} of decoding alone and of each cache in `opened`."""
-    contents = [to_decodable(encoded.source.read(index))[0] for index in encoded.indices]
+    contents = [to_decodable(encoded.source.read(index)).content for index in encoded.indices]
     cores = os.cpu_count()
     context = multiprocessing.get_context("spawn")
     shares = context.Queue()

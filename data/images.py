@@ -9,16 +9,27 @@ Every file becomes RGB with 8 bits a channel:
 """
 
 import io
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 from PIL import Image, ImageOps
+
+from data.standard_error import captured_lines
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
 MAX_BYTES = 2**29  # of a file: a zip file may claim to hold terabytes
 _TENSORFLOW_FORMATS = ("JPEG", "MPO", "PNG")  # MPO: a JPEG with further pictures behind it
 _ORIENTATION = 0x0112
+LIBJPEG_LINES = (  # how the lines begin that libjpeg writes to standard error, without a file name
+    "Corrupt JPEG data",
+    "Inconsistent progression sequence",
+    "Invalid SOS parameters",
+    "Premature end of JPEG file",
+    "Unknown Adobe color transform",
+    "Warning: unknown JFIF revision",
+)
 
 
 class BadImageError(Exception):
@@ -31,8 +42,16 @@ def require_size(size: int) -> None:
         raise BadImageError(f"larger than {MAX_BYTES >> 20} MiB")
 
 
-def to_decodable(content: bytes) -> tuple[bytes, tuple[int, int]]:
-    """(bytes that TensorFlow decodes as documented above, (height, width)).
+class Decodable(NamedTuple):
+    """What `to_decodable` makes of an image file; `frames` is more than 1 for an animation."""
+
+    content: bytes
+    size: tuple[int, int]  # height, width
+    frames: int
+
+
+def to_decodable(content: bytes) -> Decodable:
+    """The image as bytes that TensorFlow decodes as documented above.
 
     A plain JPEG or PNG is returned unchanged. Pillow decodes any other image, and its pixels are
     returned as a BMP. Raises BadImageError.
@@ -43,11 +62,12 @@ def to_decodable(content: bytes) -> tuple[bytes, tuple[int, int]]:
     try:
         image = Image.open(io.BytesIO(content), formats=FORMATS)
         if _is_plain(image):
-            return content, (image.height, image.width)
+            return Decodable(content, (image.height, image.width), _count_frames(image))
+        frames = _count_frames(image)
         image = _to_rgb(image)
         converted = io.BytesIO()
         image.save(converted, "BMP")
-        return converted.getvalue(), (image.height, image.width)
+        return Decodable(converted.getvalue(), (image.height, image.width), frames)
     except Image.UnidentifiedImageError as error:
         raise BadImageError("not a JPEG, PNG, WebP or BMP image") from error
     except Image.DecompressionBombError as error:
@@ -65,6 +85,10 @@ def _is_plain(image: Image.Image) -> bool:
         and "transparency" not in image.info
         and ("exif" not in image.info or image.getexif().get(_ORIENTATION, 1) == 1)
     )
+
+
+def _count_frames(image: Image.Image) -> int:
+    return 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
@@ -90,6 +114,20 @@ def decode_or_refuse(decodable: bytes) -> tf.Tensor:
         raise
     except tf.errors.OpError as error:  # TensorFlow's message does not help the user
         raise BadImageError("truncated or damaged") from error
+
+
+def decode_file(content: bytes) -> tuple[tf.Tensor, str]:
+    """(the pixels of a file's bytes, what the user should know about them; "" for most images).
+
+    libjpeg repairs some damage in a JPEG; an animated image has more frames than the one that
+    `decode` gives. Raises BadImageError.
+    """
+    with captured_lines(LIBJPEG_LINES) as remarks:
+        decodable = to_decodable(content)
+        pixels = decode_or_refuse(decodable.content)
+    if decodable.frames > 1:
+        remarks.append(f"animated; only the first of its {decodable.frames} frames is read")
+    return pixels, "; ".join(remarks)
 
 
 def resize(

@@ -1,5 +1,6 @@
 """What one look at every image of a source finds out. See `take_inventory`."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -12,10 +13,18 @@ import numpy as np
 
 from config import UserError, reason
 from data.checked_files import read_checked, write_checked
-from data.images import BadImageError, decode_or_refuse, to_decodable
+from data.images import (
+    LIBJPEG_LINES,
+    BadImageError,
+    decode_file,
+    decode_or_refuse,
+    to_decodable,
+)
 from data.sources.base import Source, full_name, printable
+from data.standard_error import captured_lines
 
-_VERSION = 1  # of the inventory file, and of the rules for bad images
+_VERSION = 2  # of the inventory file, and of the rules for bad images
+_TEXTS = ("problems", "remarks")  # texts by index; two arrays each in the file
 _DIGEST_SIZE = 16
 _IMAGES_PER_ROUND = 256  # on_progress is called after each round
 
@@ -27,6 +36,7 @@ class Inventory(NamedTuple):
     sizes: np.ndarray  # (n, 2) int32, height and width; zeros for a bad image
     plain: np.ndarray  # (n,) bool: TensorFlow can decode the bytes unchanged
     problems: dict[int, str]  # index of each bad image: the reason
+    remarks: dict[int, str]  # index of each unusual good image: what is unusual
 
     @property
     def good(self) -> np.ndarray:
@@ -67,11 +77,16 @@ def scan(
         sizes=np.zeros((count, 2), np.int32),
         plain=np.zeros(count, bool),
         problems={},
+        remarks={},
     )
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for start in range(0, count, _IMAGES_PER_ROUND):
             indices = range(start, min(start + _IMAGES_PER_ROUND, count))
-            list(pool.map(lambda index: _examine(source, index, inventory), indices))
+            with captured_lines(LIBJPEG_LINES) as lines:
+                animated = list(pool.map(lambda index: _examine(source, index, inventory), indices))
+            for index in indices:
+                if lines or animated[index - start]:
+                    _remark(source, index, inventory)
             if on_progress:
                 on_progress(indices.stop, count)
     # A file that could not be read may be readable the next time.
@@ -96,17 +111,27 @@ def content_digest(content: bytes) -> np.ndarray:
     return np.frombuffer(hashlib.blake2b(content, digest_size=_DIGEST_SIZE).digest(), np.uint8)
 
 
-def _examine(source: Source, index: int, inventory: Inventory) -> None:
-    """Read and decode one image, and enter what was found in the inventory."""
+def _examine(source: Source, index: int, inventory: Inventory) -> bool:
+    """Read and decode one image, and enter it in the inventory; returns whether it is animated."""
     try:
         content = source.read(index)
         inventory.digests[index] = content_digest(content)
-        decodable, size = to_decodable(content)
-        decode_or_refuse(decodable)
-        inventory.sizes[index] = size
-        inventory.plain[index] = decodable is content
+        decodable = to_decodable(content)
+        decode_or_refuse(decodable.content)
+        inventory.sizes[index] = decodable.size
+        inventory.plain[index] = decodable.content is content
+        return decodable.frames > 1
     except BadImageError as error:
         inventory.problems[index] = printable(str(error))
+        return False
+
+
+def _remark(source: Source, index: int, inventory: Inventory) -> None:
+    """Decode one image alone, because libjpeg does not say which image its lines are about."""
+    with contextlib.suppress(BadImageError):
+        _, remark = decode_file(source.read(index))
+        if remark:
+            inventory.remarks[index] = printable(remark)
 
 
 def _inventory_path(source: Source, folder: str) -> Path:
@@ -122,9 +147,12 @@ def _listing_digest(source: Source) -> str:
 
 
 def _save(path: Path, listing: str, inventory: Inventory) -> None:
-    indices = sorted(inventory.problems)
-    reasons = np.array([inventory.problems[index] for index in indices], dtype=np.str_)
-    arrays = inventory._asdict() | {"problems": np.array(indices, np.int64), "reasons": reasons}
+    arrays = inventory._asdict()
+    for name in _TEXTS:
+        texts = arrays[name]
+        indices = sorted(texts)
+        arrays[name] = np.array([texts[index] for index in indices], np.str_)
+        arrays[f"{name}_at"] = np.array(indices, np.int64)
     write_checked(path, lambda file: np.savez(file, listing=listing, **arrays))
 
 
@@ -136,5 +164,7 @@ def _load(path: Path, listing: str) -> Inventory | None:
     arrays = dict(np.load(content))
     if arrays.pop("listing") != listing:
         return None
-    problems = zip(arrays.pop("problems").tolist(), arrays.pop("reasons").tolist(), strict=True)
-    return Inventory(**arrays, problems=dict(problems))
+    for name in _TEXTS:
+        indices = arrays.pop(f"{name}_at").tolist()
+        arrays[name] = dict(zip(indices, arrays[name].tolist(), strict=True))
+    return Inventory(**arrays)

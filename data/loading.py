@@ -12,6 +12,7 @@ from data.cache import cached, require_memory
 from data.digits import DIGITS_TEST_SIZE, DigitImages
 from data.inventory import require_good, take_inventory
 from data.sources import open_source
+from data.sources.base import require_folders
 from data.splits import limit_splits, split_by_position, split_images
 from data.stored import EncodedImages, Images
 
@@ -42,23 +43,23 @@ def open_splits(data_config: DataConfig) -> tuple[dict[str, Images], ImagesRecor
 
 def prepare(
     config: Config, on_progress: Callable[[int, int], None] | None = None
-) -> tuple[ImagesRecord, int]:
+) -> tuple[ImagesRecord, list[str]]:
     """Check all images before training starts, and fill the disk cache.
 
-    Calls `on_progress(done, total)` on the way. Returns the record of the images, and how many bad
-    ones are left out. Raises UserError as `open_images` and `check_size` do.
+    Calls `on_progress(done, total)` on the way. Returns the record of the images, and what the user
+    should know, see `data.notices`. Raises UserError as `open_images` and `check_size` do.
     """
-    opened, left_out = {}, 0
+    opened, notices = {}, []
     for split in SPLITS:
         images = opened[split] = _open_uncached(config.data, split, on_progress)
         check_size(config, split, len(images))
         if config.data.source != "digits":
-            left_out = images.left_out
+            notices = images.notices
             if config.data.cache == "disk":
                 cached(images, config.data, on_progress)
     if config.data.cache == "memory":
         require_memory(config.data, sum(map(len, opened.values())))
-    return _describe(opened), left_out
+    return _describe(opened), notices
 
 
 def _keep(images: DigitImages | EncodedImages, data_config: DataConfig) -> Images:
@@ -85,6 +86,8 @@ def _open_uncached(
         images.keep(limit_splits(data_config, splits)[split])
         return images
     source = open_source(data_config)
+    if data_config.on_bad_image != "skip":
+        require_folders(source)
     inventory = take_inventory(source, data_config.cache_folder, on_progress)
     indices = split_images(data_config, source, inventory)[split]
     require_good(source, inventory, indices)

@@ -9,10 +9,12 @@ import numpy as np
 from config import Config, UserError
 from data.cache import require_memory
 from data.digits import DigitImages
+from data.images import EXTENSIONS
 from data.inventory import Inventory, require_good, scan
 from data.loading import SPLITS, check_size, open_images
+from data.notices import describe_kinds
 from data.sources import open_source
-from data.sources.base import Splits, full_name
+from data.sources.base import Splits, full_name, require_folders
 from data.splits import split_images
 
 _LINES_SHOWN = 10
@@ -27,10 +29,11 @@ def check_data(
 
     "images" (their number), "splits" (number by split; "unused": in neither), "sizes" (number by
     "height x width"), "shorter_side" (number by range of pixels), "bad" (names and reasons),
-    "smaller" (names of images smaller than the resolution), "duplicates" (lists of names of equal
-    files, within a split and "between" them), "failures" (why training would fail; empty if it
-    would not). Calls `on_progress(done, total)` on the way. Raises UserError for a source that
-    cannot be opened.
+    "unread_folders" (a line each), "unusual" (names of good images and remarks), "other_files"
+    (number and an example by ending), "smaller" (names of images smaller than the resolution),
+    "duplicates" (lists of names of equal files, within a split and "between" them), "failures"
+    (why training would fail; empty if it would not). Calls `on_progress(done, total)` on the way.
+    Raises UserError for a source that cannot be opened.
     """
     if config.data.source == "digits":
         return _check_digits(config)
@@ -53,6 +56,8 @@ def _check_files(
     inventory = scan(source, config.data.cache_folder, on_progress)
     names = np.array([full_name(source, index) for index in range(len(source.names))], object)
     failures: list[str] = []
+    if config.data.on_bad_image != "skip":
+        _call_noting_failure(failures, require_folders, source)
     splits = _call_noting_failure(failures, split_images, config.data, source, inventory) or {}
     for indices in splits.values():
         _call_noting_failure(failures, require_good, source, inventory, indices)
@@ -65,13 +70,18 @@ def _check_files(
     return findings | {
         "sizes": dict(counts.most_common()),
         "shorter_side": _count_by_range(shorter_sides),
-        "bad": [
-            {"name": names[index], "reason": reason}
-            for index, reason in sorted(inventory.problems.items())
-        ],
+        "bad": _name_texts(names, inventory.problems, "reason"),
+        "unread_folders": source.passed_over.folders,
+        "unusual": _name_texts(names, inventory.remarks, "remark"),
+        "other_files": source.passed_over.kinds,
         "smaller": names[good[shorter_sides < config.data.resolution]].tolist(),
         "duplicates": _find_duplicates(names, inventory, splits),
     }
+
+
+def _name_texts(names: np.ndarray, texts: dict[int, str], key: str) -> list[dict[str, str]]:
+    """The texts, given by index, with the names of their images."""
+    return [{"name": names[index], key: text} for index, text in sorted(texts.items())]
 
 
 def _summarise(
@@ -91,6 +101,9 @@ def _summarise(
         "sizes": {},
         "shorter_side": {},
         "bad": [],
+        "unread_folders": [],
+        "unusual": [],
+        "other_files": {},
         "smaller": [],
         "duplicates": {"train": [], "test": [], "between": []},
         "failures": failures,
@@ -145,6 +158,13 @@ def summary_lines(findings: dict[str, Any]) -> Iterator[str]:
         yield f"{len(findings['bad'])} bad images ({consequence}):"
     for bad in findings["bad"]:
         yield f"  {bad['name']}: {bad['reason']}"
+    yield from _count_and_first_lines(f"unread folders ({consequence})", findings["unread_folders"])
+    unusual = [f"{image['name']}: {image['remark']}" for image in findings["unusual"]]
+    yield from _count_and_first_lines("unusual images (training reads them)", unusual)
+    if findings["other_files"]:
+        yield f"other files (not read; images end in {', '.join(EXTENSIONS)}):"
+    for kind in describe_kinds(findings["other_files"]):
+        yield f"  {kind}"
     smaller = f"smaller than {findings['resolution']} pixels, to be enlarged"
     yield from _count_and_first_lines(smaller, findings["smaller"])
     for place, title in (

@@ -23,6 +23,7 @@ from data.images import (
     to_uint8,
 )
 from data.inventory import Inventory, content_digest
+from data.notices import list_notices
 from data.sources.base import Source, full_name
 
 _FILES_PER_CALL = 32  # TensorFlow's calls of Python are slow: each one reads several files
@@ -49,7 +50,7 @@ class Images(Protocol):
 class EncodedImages:
     """Images of a source, decoded and resized whenever they are read.
 
-    `indices`, (n,), says which images of the source; `left_out` is the number of its bad images.
+    `indices`, (n,), says which images of the source; `notices` are lines about what else is in it.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class EncodedImages:
         self.plain = inventory.plain[indices]
         self.digests = inventory.digests[indices]
         self.indices = indices
-        self.left_out = len(inventory.problems)  # none of them is among `indices`
+        self.notices = list_notices(source, inventory)
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -97,7 +98,7 @@ class EncodedImages:
     def check(self, indices: Sequence[int] | np.ndarray) -> None:
         for index in indices:
             try:
-                decode_or_refuse(to_decodable(self._content(index))[0])
+                decode_or_refuse(to_decodable(self._content(index)).content)
             except BadImageError as error:
                 name = full_name(self.source, self.indices[index])
                 raise UserError(f"{name}: {error}") from error
@@ -115,7 +116,7 @@ class EncodedImages:
 
     def _read_decodable(self, index: int) -> bytes:
         content = self._content(index)
-        return content if self.plain[index] else to_decodable(content)[0]
+        return content if self.plain[index] else to_decodable(content).content
 
     def _to_image(self, content: tf.Tensor) -> tf.Tensor:
         size = self.data_config.resolution

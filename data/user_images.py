@@ -1,6 +1,7 @@
 """Image files that the user names, read as training reads its own. See `read_images`."""
 
 import os
+import warnings
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -9,7 +10,7 @@ import numpy as np
 
 from config import UserError
 from config.sections import DataConfig
-from data.images import BadImageError, decode_or_refuse, resize, to_decodable, to_network_range
+from data.images import BadImageError, decode_file, resize, to_network_range
 from data.sources.base import full_name, printable, read_file
 from data.sources.folder import FolderSource
 
@@ -23,46 +24,50 @@ def read_images(
 
     A file may have any name; in a folder, only files named as images are read. The images are
     resized as `data_config` says: float32 (n, resolution, resolution, 3) in [-1, 1]. Each of
-    `problems` is one line about a file or folder that is left out.
+    `problems` is one line about a file or folder that is left out. Warns of unusual images.
     """
     names, images, problems = [], [], []
     for path in map(Path, paths):
         try:
-            files = _list_files(path)
+            files, unread_folders = _list_files(path)
         except UserError as error:
             problems.append(f"{error} (left out as a whole)")
             continue
+        problems += unread_folders
         for name, read in files:
             try:
-                images.append(read_image(read(), data_config))
+                image, remark = read_image(read(), data_config)
+                images.append(image)
                 names.append(name)
+                if remark:
+                    warnings.warn(f"{name}: {remark}", stacklevel=2)
             except BadImageError as error:
                 problems.append(f"{name}: {error}")
     shape = (0, data_config.resolution, data_config.resolution, 3)
     return names, np.stack(images) if images else np.empty(shape, np.float32), problems
 
 
-def read_image(content: bytes, data_config: DataConfig) -> np.ndarray:
-    """Decode and resize a file's bytes: float32 (resolution, resolution, 3) in [-1, 1].
+def read_image(content: bytes, data_config: DataConfig) -> tuple[np.ndarray, str]:
+    """Decode and resize a file's bytes: (image, what is unusual about it or "").
 
-    Raises BadImageError.
+    The image is float32 (resolution, resolution, 3) in [-1, 1]. Raises BadImageError.
     """
-    decodable, _ = to_decodable(content)
-    pixels = decode_or_refuse(decodable)
+    pixels, remark = decode_file(content)
     resized = resize(pixels, data_config.resolution, data_config.crop, data_config.antialias)
-    return to_network_range(resized.numpy())
+    return to_network_range(resized.numpy()), printable(remark)
 
 
-def _list_files(path: Path) -> list[tuple[str, Callable[[], bytes]]]:
-    """[(name for a message, function that returns the bytes)] of a file or a folder's images.
+def _list_files(path: Path) -> tuple[list[tuple[str, Callable[[], bytes]]], list[str]]:
+    """([(name for a message, function that returns the bytes)], lines about unread subfolders).
 
-    Raises UserError for a folder without images, or with a subfolder that cannot be read.
+    Of one file, or a folder's images. Raises UserError for a folder without images.
     """
     if not os.path.isdir(path):
-        return [(printable(str(path)), partial(read_file, path))]
+        return [(printable(str(path)), partial(read_file, path))], []
     source = FolderSource(path)
     indices = range(len(source.names))
-    return [(full_name(source, index), partial(source.read, index)) for index in indices]
+    files = [(full_name(source, index), partial(source.read, index)) for index in indices]
+    return files, source.passed_over.folders
 
 
 def unique_stems(names: Iterable[str]) -> list[str]:

@@ -3,11 +3,12 @@
 import json
 from pathlib import Path
 
-from config import Config
+from config import Config, UserError
 from config.runs import group_runs
 from data.preflight import check_data as read_everything
 from data.preflight import summary_lines
 from data.storage import write_whole
+from evaluate.measuring import Measuring
 from evaluate.plan import make_plan
 from evaluate.plan_lines import plan_lines
 from evaluate.remeasure import remeasure
@@ -26,7 +27,7 @@ def plan(config: Config, out: Path, jobs_at_once: int | None) -> None:
         print(line)
 
 
-def check_data(config: Config, path: Path) -> bool:
+def check_data(config: Config, path: Path, measuring: Measuring) -> bool:
     """Print what is in the data, and write it to `path`; returns whether training can begin.
 
     Runs with data of their own are told apart by their names.
@@ -36,6 +37,10 @@ def check_data(config: Config, path: Path) -> bool:
     for names, run_config in groups:
         with progress_bar("reading all images") as on_progress:
             found = findings[", ".join(names)] = read_everything(run_config, on_progress)
+        try:
+            measuring.check(run_config)
+        except UserError as error:
+            found["failures"].append(str(error))
         if len(groups) > 1:
             print(f"runs {', '.join(names)}:")
         print(*summary_lines(found), sep="\n")

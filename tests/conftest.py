@@ -233,6 +233,18 @@ def write_zip(path, files):
     return f"zip:{path}"
 
 
+def lock(monkeypatch, name):
+    """Make folders of this name unreadable, for root too."""
+    scandir = os.scandir
+
+    def refuse(path):
+        if str(path).endswith(f"/{name}"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+
+
 @pytest.fixture
 def photos():
     """A function: n encoded images of different sizes as {name: bytes}: JPEG, grey JPEG and PNG."""

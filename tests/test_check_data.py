@@ -8,10 +8,11 @@ import pytest
 import tensorflow as tf
 
 from config import load
+from data.loading import prepare
 from data.preflight import check_data, summary_lines
 from main import app
-from tests.conftest import write_folder
-from tests.test_images import bomb
+from tests.conftest import lock, write_folder
+from tests.test_images import animation, bomb, corrupt_jpeg
 
 
 def jpeg(seed, height=24, width=20):
@@ -99,6 +100,62 @@ def test_the_summary_names_all_faults(faulty):
     assert "training would fail:" in text
 
 
+def test_unread_folders_unusual_images_and_other_files(faulty, tmp_path, monkeypatch):
+    images = tmp_path / "images"
+    unusual = {"moving.webp": animation("WEBP"), "broken.jpg": corrupt_jpeg()}
+    others = dict.fromkeys(("b.gif", "a.GIF", "x.heic", "locked/c.jpg"), b"")
+    path = faulty(on_bad_image="skip")
+    write_folder(images, unusual | others)
+    lock(monkeypatch, "locked")
+
+    result = check_data(load(path))
+    problem = f"{images}/locked: cannot be read: permission denied"
+    assert result["images"] == 63
+    assert result["unread_folders"] == [problem]
+    jpeg, webp = result["unusual"]
+    remark = "Corrupt JPEG data: 11 extraneous bytes before marker 0xd9"
+    assert jpeg == {"name": f"{images}/broken.jpg", "remark": remark}
+    remark = "animated; only the first of its 3 frames is read"
+    assert webp == {"name": f"{images}/moving.webp", "remark": remark}
+    assert result["other_files"] == {
+        ".gif": {"count": 2, "example": "a.GIF"},
+        ".heic": {"count": 1, "example": "x.heic"},
+    }
+    assert result["failures"] == []
+
+    lines = list(summary_lines(result))
+    first = lines.index("1 unread folders (left out):")
+    assert lines[first : first + 8] == [
+        "1 unread folders (left out):",
+        f"  {problem}",
+        "2 unusual images (training reads them):",
+        f"  {images}/broken.jpg: Corrupt JPEG data: 11 extraneous bytes before marker 0xd9",
+        f"  {images}/moving.webp: animated; only the first of its 3 frames is read",
+        "other files (not read; images end in .jpg, .jpeg, .png, .webp, .bmp):",
+        "  2 .gif, such as a.GIF",
+        "  1 .heic, such as x.heic",
+    ]
+    strict = check_data(load(faulty()))
+    assert strict["failures"][0] == f"{problem}; data.on_bad_image: skip leaves such folders out"
+
+
+def test_training_tells_what_check_data_lists(faulty, tmp_path, capfd):
+    images = tmp_path / "images"
+    path = faulty(on_bad_image="skip")
+    kinds = {f"a.{number}": b"" for number in range(12)}
+    write_folder(images, {"broken.jpg": corrupt_jpeg(), "b.gif": b"", "c.gif": b""} | kinds)
+    ten = "; ".join(f"1 .{number}, such as a.{number}" for number in (0, 1, 10, 11, *range(2, 7)))
+    expected = [
+        "13 bad images are left out; `python main.py check-data` lists them",
+        f"1 images are unusual, such as {images}/broken.jpg: Corrupt JPEG data: 11 extraneous "
+        "bytes before marker 0xd9; `python main.py check-data` lists them",
+        f"not read as images: 2 .gif, such as b.gif; {ten}; 3 with other endings",
+    ]
+    assert prepare(load(path))[1] == expected
+    assert "Corrupt" not in capfd.readouterr().err
+    assert prepare(load(path))[1] == expected  # as the kept inventory has it
+
+
 def test_training_can_begin_without_the_bad_images(faulty):
     result = check_data(load(faulty(on_bad_image="skip")))
     assert result["splits"] == {"train": 40, "test": 8, "unused": 13}
@@ -128,6 +185,18 @@ def test_the_exit_code_and_the_json_file(faulty, tmp_path, capsys, options, code
     result = json.loads((tmp_path / "results" / "tiny" / "check_data.json").read_text())
     assert len(result["bad"]) == 13
     assert ("training would fail" in output) == (code == 1) == bool(result["failures"])
+
+
+def test_features_that_cannot_be_had_count(config_file, tmp_path, command):
+    missing = tmp_path / "nowhere.h5"
+    path = config_file(**{"evaluate.features": f"inception_v3:{missing}"})
+    code, output, _ = command("check-data", path, "--out", tmp_path / "results")
+    problem = f"evaluate.features: no such weight file: {missing}"
+    assert code == 1
+    assert f"training would fail: {problem}\n" in output
+    assert "training can begin" not in output
+    written = json.loads((tmp_path / "results" / "tiny" / "check_data.json").read_text())
+    assert written["failures"] == [problem]
 
 
 def test_digits_have_no_faults(make_config):

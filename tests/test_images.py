@@ -1,6 +1,7 @@
 """Decoding: formats, modes and damage; resizing."""
 
 import io
+import os
 import struct
 import zlib
 
@@ -12,12 +13,14 @@ from PIL import Image
 from data.images import (
     BadImageError,
     decode,
+    decode_file,
     decode_or_refuse,
     resize,
     to_decodable,
     to_network_range,
     to_uint8,
 )
+from data.standard_error import captured_lines
 
 RANDOM = np.random.default_rng(0).integers(0, 256, (21, 30, 4), dtype=np.uint8)
 RGB = RANDOM[..., :3]
@@ -31,7 +34,7 @@ def encode(pixels, file_format, mode=None, **options):
 
 
 def pixels_of(content):
-    decodable, size = to_decodable(content)
+    decodable, size, _ = to_decodable(content)
     pixels = decode(decodable).numpy()
     assert pixels.shape == (*size, 3)
     assert pixels.dtype == np.uint8
@@ -173,7 +176,51 @@ def test_bad_images_are_refused_with_the_reason(content, reason):
 @pytest.mark.parametrize("file_format", ["JPEG", "PNG"])
 def test_tensorflow_finds_out_when_an_image_it_decodes_is_truncated(file_format):
     with pytest.raises(BadImageError, match=r"^truncated or damaged$"):
-        decode_or_refuse(to_decodable(encode(RGB, file_format)[:-100])[0])
+        decode_or_refuse(to_decodable(encode(RGB, file_format)[:-100]).content)
+
+
+def corrupt_jpeg():
+    """A JPEG with 12 bytes too many, which libjpeg passes over and every viewer shows."""
+    content = encode(RGB, "JPEG")
+    return content[:-2] + bytes(12) + content[-2:]
+
+
+def animation(file_format):
+    """Three frames, the first of them `RGB`."""
+    frames = [Image.fromarray(np.rot90(RGB, 2 * turn)) for turn in range(3)]
+    options = {"lossless": True} if file_format == "WEBP" else {}
+    return encode(frames[0], file_format, save_all=True, append_images=frames[1:], **options)
+
+
+@pytest.mark.parametrize(
+    ("content", "remark"),
+    [
+        (corrupt_jpeg(), "Corrupt JPEG data: 11 extraneous bytes before marker 0xd9"),
+        (animation("WEBP"), "animated; only the first of its 3 frames is read"),
+        (animation("PNG"), "animated; only the first of its 3 frames is read"),
+        (animation("MPO"), ""),
+        (encode(RGB, "JPEG"), ""),
+        (encode(RANDOM, "PNG"), ""),
+        (encode(RGB, "WEBP"), ""),
+        (encode(RGB, "BMP"), ""),
+    ],
+)
+def test_what_is_unusual_about_a_good_image(content, remark):
+    pixels, found = decode_file(content)
+    assert found == remark
+    np.testing.assert_array_equal(pixels, decode(to_decodable(content).content))
+
+
+@pytest.mark.parametrize("file_format", ["WEBP", "PNG"])
+def test_the_first_frame_of_an_animation_counts(file_format):
+    np.testing.assert_array_equal(pixels_of(animation(file_format)), RGB)
+
+
+def test_other_lines_of_standard_error_pass(capfd):
+    with captured_lines(("Corrupt",)) as lines:
+        os.write(2, b"Corrupt JPEG data\nsomething else\n")
+    assert lines == ["Corrupt JPEG data"]
+    assert capfd.readouterr().err == "something else\n"
 
 
 def test_an_image_is_not_called_damaged_when_memory_runs_out(monkeypatch):

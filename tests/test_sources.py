@@ -16,7 +16,7 @@ from data.images import MAX_BYTES, BadImageError
 from data.loading import open_images
 from data.sources import open_source
 from data.sources.base import full_name
-from tests.conftest import write_folder, write_zip
+from tests.conftest import lock, write_folder, write_zip
 
 
 @pytest.fixture
@@ -150,18 +150,55 @@ def test_linked_folders_are_followed_once(tmp_path, photos, make_data_config):
     assert source.names == ["a.jpg", "link/c.jpg", "sub/b.jpg"]
 
 
-def test_a_subfolder_that_cannot_be_read_is_named(tmp_path, photos, make_data_config, monkeypatch):
-    source = write_folder(tmp_path / "images", {"sub/a.jpg": b"", "b.jpg": b""})
-    scandir = os.scandir
+@pytest.fixture
+def with_locked(tmp_path, photos, monkeypatch):
+    """A `data.source`: nine photos, and a subfolder "locked" that cannot be read."""
+    source = write_folder(tmp_path / "images", photos(9) | {"locked/a.jpg": b""})
+    lock(monkeypatch, "locked")
+    return source
 
-    def refuse(path):
-        if str(path).endswith("sub"):
-            raise PermissionError(13, "Permission denied", str(path))
-        return scandir(path)
 
-    monkeypatch.setattr(os, "scandir", refuse)
-    with pytest.raises(UserError, match=r"images/sub: cannot be read: permission denied"):
+def test_a_subfolder_that_cannot_be_read_is_named(tmp_path, make_data_config, with_locked):
+    problem = f"{tmp_path}/images/locked: cannot be read: permission denied"
+    assert open_source(make_data_config(with_locked)).passed_over.folders == [problem]
+    with pytest.raises(UserError) as raised:
+        open_images(make_data_config(with_locked), "train")
+    assert str(raised.value) == f"{problem}; data.on_bad_image: skip leaves such folders out"
+
+
+def test_a_subfolder_that_cannot_be_read_is_left_out_with_skip(make_data_config, with_locked):
+    train, test = names_of(make_data_config(with_locked, on_bad_image="skip"))
+    assert len(train + test) == 9
+
+
+def test_what_can_be_read_is_not_all_of_celeba(celeba, tmp_path, make_data_config, monkeypatch):
+    write_folder(tmp_path / "images", celeba | {"img_align_celeba/more/000007.jpg": b""})
+    (tmp_path / "list_eval_partition.txt").write_text(PARTITION + "000007.jpg 0\n")
+    lock(monkeypatch, "more")
+    with pytest.raises(UserError, match=r"/more: cannot be read: permission denied$"):
+        open_source(make_data_config(f"celeba:{tmp_path / 'images'}"))
+
+
+@pytest.mark.parametrize("folder", ["images", "sub"])
+def test_a_folder_without_anything_readable(tmp_path, make_data_config, monkeypatch, folder):
+    source = write_folder(tmp_path / "images", {"sub/a.jpg": b""})
+    lock(monkeypatch, folder)
+    with pytest.raises(UserError, match=rf"/{folder}: cannot be read: permission denied$"):
         open_source(make_data_config(source))
+
+
+@pytest.mark.parametrize("write", [write_folder, write_zip])
+def test_other_files_are_counted_by_ending(tmp_path, photos, make_data_config, write):
+    others = ("sub/b.gif", "sub/a.GIF", "c.gif", "README", "d.tar.gz", "two\nlines.txt", ".hidden")
+    others += (".git/objects", "__MACOSX/._a.gif") if write is write_zip else (".git/objects",)
+    source = write(tmp_path / "images", photos(3) | dict.fromkeys(others, b""))
+    found = open_source(make_data_config(source)).passed_over.kinds
+    assert found == {
+        ".gif": {"count": 3, "example": "c.gif"},
+        "": {"count": 1, "example": "README"},
+        ".gz": {"count": 1, "example": "d.tar.gz"},
+        ".txt": {"count": 1, "example": r"two\nlines.txt"},
+    }
 
 
 def test_a_zip_with_an_absurd_offset(tmp_path, photos):

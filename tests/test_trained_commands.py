@@ -24,7 +24,18 @@ from evaluate.inversion.editing import find_direction
 from evaluate.sheets import GAP, enlargement, label_rows, tile
 from evaluate.trained_run import TrainedRun
 from models.latent import sample_prior
-from tests.conftest import PROTOCOL, SMALLEST, TINY, assert_user_error, full_disk, merge, write_run
+from tests.conftest import (
+    PROTOCOL,
+    SMALLEST,
+    TINY,
+    assert_user_error,
+    full_disk,
+    lock,
+    merge,
+    write_folder,
+    write_run,
+)
+from tests.test_images import corrupt_jpeg
 from train.runs.checkpoints import Checkpoints
 from train.runs.folder import RunFolder
 from train.runtime.distribution import Processes
@@ -181,6 +192,25 @@ def test_what_is_no_image_is_named_and_the_rest_goes_on(command, trainer, photo_
     code, _, errors = command("reconstruct", trainer.path, photo_folder / "photo_001.png")
     assert_user_error(code, errors, "left out: ")
     assert not (trainer.path / "reconstruct").exists()
+
+
+@pytest.mark.parametrize("arguments", [("reconstruct",), ("edit", "--element", "0=1")])
+def test_every_image_that_is_left_out_is_named(
+    command, trainer, photo_folder, tmp_path, monkeypatch, arguments
+):
+    bad = {f"bad_{number}.jpg": b"" for number in range(5)} | {"locked/a.jpg": b""}
+    write_folder(photo_folder, bad | {"odd.jpg": corrupt_jpeg()})
+    lock(monkeypatch, "locked")
+    name, *options = arguments
+    out = tmp_path / "out"
+    remark = f"^{photo_folder}/odd.jpg: Corrupt JPEG data: 11 extraneous bytes before marker 0xd9$"
+    with pytest.warns(UserWarning, match=remark):
+        code, _, errors = command(name, trainer.path, photo_folder, *options, "--out", out)
+    problems = [f"{photo_folder}/locked: cannot be read: permission denied"]
+    problems += [f"{photo_folder}/bad_{number}.jpg: empty file" for number in range(5)]
+    assert code == 2
+    assert errors == f"error: left out: {'; '.join(problems)}\n"
+    assert len(np.load(out / "latents.npz")["names"]) == 13
 
 
 def test_nothing_is_written_over(command, trainer, tmp_path):

@@ -3,8 +3,8 @@
 import os
 import stat
 from collections.abc import Collection
-from pathlib import Path
-from typing import Any, Protocol
+from pathlib import Path, PurePosixPath
+from typing import Any, Protocol, TypedDict
 
 import numpy as np
 
@@ -12,6 +12,36 @@ from config import UserError, reason
 from data.images import EXTENSIONS, BadImageError, require_size
 
 Splits = dict[str, np.ndarray]  # "train" and "test": (n,) indices of images
+
+
+class Kind(TypedDict):
+    """The files with one ending: their number, and the first by name."""
+
+    count: int
+    example: str
+
+
+class PassedOver:
+    """What a folder or archive holds beside its images. Hidden files do not count.
+
+    `kinds` has the files by ending, in lower case. `folders` has one line about each folder that
+    cannot be read. Files named as one of `expected` do not count.
+    """
+
+    def __init__(self, expected: Collection[str] = ()) -> None:
+        self.expected = expected
+        self.kinds: dict[str, Kind] = {}
+        self.folders: list[str] = []
+
+    def add_file(self, name: str) -> None:
+        """Count a file, by its name in the source."""
+        path = PurePosixPath(name)
+        if path.name in self.expected or any(part.startswith(".") for part in path.parts):
+            return
+        name = printable(name)
+        kind = self.kinds.setdefault(printable(path.suffix.lower()), Kind(count=0, example=name))
+        kind["count"] += 1
+        kind["example"] = min(kind["example"], name)
 
 
 class Source(Protocol):
@@ -25,6 +55,7 @@ class Source(Protocol):
     names: list[str]
     where: Path | None
     splits: Splits | None
+    passed_over: PassedOver
 
     def read(self, index: int) -> bytes:
         """The encoded image. Raises BadImageError."""
@@ -61,8 +92,18 @@ def is_image_name(name: str) -> bool:
 
 def require_images(source: Source) -> None:
     """Raise UserError for a source without images."""
+    if not source.names and source.passed_over.folders:
+        raise UserError(source.passed_over.folders[0])
     if not source.names:
         raise UserError(f"{source.where}: no image here (looked for {', '.join(EXTENSIONS)})")
+
+
+def require_folders(source: Source) -> None:
+    """Raise UserError if the source has a folder that cannot be read."""
+    if source.passed_over.folders:
+        raise UserError(
+            f"{source.passed_over.folders[0]}; data.on_bad_image: skip leaves such folders out"
+        )
 
 
 def full_name(source: Source, index: int) -> str:

@@ -21,6 +21,7 @@ class CelebASource:
     def __init__(self, images: FolderSource | ZipSource, splits: Splits) -> None:
         self.images = images
         self.names, self.where, self.splits = images.names, images.where, splits
+        self.passed_over = images.passed_over
 
     def read(self, index: int) -> bytes:
         """The bytes of an image file. Raises BadImageError."""
@@ -39,9 +40,11 @@ def open_celeba(path: str, needs_partition: bool = True) -> Source:
     absent, malformed or lists other images. Without `needs_partition` there are no splits.
     """
     is_zip = Path(os.path.expanduser(path)).is_file()
-    images = ZipSource(path) if is_zip else FolderSource(path)
+    images = (ZipSource if is_zip else FolderSource)(path, expected=PARTITION_FILES)
     if not needs_partition:
         return images
+    if images.passed_over.folders:  # the partition lists their images
+        raise UserError(images.passed_over.folders[0])
     found = _read_partition_inside(images) if is_zip else None
     file, text = found or _read_partition_around(images.where)
     return CelebASource(images, _match(images, _parse(file, text), file))

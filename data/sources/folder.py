@@ -1,37 +1,57 @@
 """Image files in a folder. See `FolderSource`."""
 
 import os
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from config import UserError, reason
-from data.sources.base import Splits, file_state, is_image_name, read_file, require_images
+from data.sources.base import (
+    PassedOver,
+    Splits,
+    file_state,
+    is_image_name,
+    printable,
+    read_file,
+    require_images,
+)
 
 
 class FolderSource:
     """The image files in a folder and its subfolders, sorted by name; links are followed.
 
-    Raises UserError if there is no such folder, no image in it, or a subfolder cannot be read.
+    Raises UserError if there is no such folder or no image in it. `expected` as in `PassedOver`.
     """
 
     splits: Splits | None = None
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, expected: Collection[str] = ()) -> None:
         self.where = Path(os.path.expanduser(path))
         if not self.where.is_dir():
             raise UserError(f"data.source: no such folder: {path}")
         self.names: list[str] = []
+        self.passed_over = PassedOver(expected)
         visited = set()
-        for folder, subfolders, files in os.walk(self.where, onerror=_refuse, followlinks=True):
+        walk = os.walk(self.where, onerror=self._pass_over, followlinks=True)
+        for folder, subfolders, files in walk:
             real = os.path.realpath(folder)
             if real in visited:  # a link led back to it
                 subfolders.clear()
                 continue
             visited.add(real)
-            found = (Path(folder, file) for file in files if is_image_name(file))
-            self.names += [file.relative_to(self.where).as_posix() for file in found]
+            for file in files:
+                name = Path(folder, file).relative_to(self.where).as_posix()
+                if is_image_name(file):
+                    self.names.append(name)
+                else:
+                    self.passed_over.add_file(name)
         self.names.sort()
+        self.passed_over.folders.sort()
         require_images(self)
+
+    def _pass_over(self, error: OSError) -> None:
+        line = f"{error.filename}: cannot be read: {reason(error)}"
+        self.passed_over.folders.append(printable(line))
 
     def read(self, index: int) -> bytes:
         """The bytes of an image file. Raises BadImageError."""
@@ -40,8 +60,3 @@ class FolderSource:
     def listing(self) -> list[tuple[Any, ...]]:
         """The name, size and times of every image file."""
         return [(name, *file_state(self.where / name)) for name in self.names]
-
-
-def _refuse(error: OSError) -> NoReturn:
-    """Raise UserError for a folder that cannot be read; `os.walk` would pass over it silently."""
-    raise UserError(f"{error.filename}: cannot be read: {reason(error)}") from error

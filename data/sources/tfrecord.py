@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from config import UserError, first_line, reason
 from data.images import BadImageError, require_size
-from data.sources.base import Source, Splits, file_state
+from data.sources.base import PassedOver, Source, Splits, file_state
 
 _HEADER = struct.Struct("<Q4x")  # length of the data, its checksum; data and checksum follow
 _FOOTER_SIZE = 4
@@ -36,6 +36,7 @@ class TFRecordSource:
 
     def __init__(self, paths: Sequence[str], test_paths: Sequence[str] | None = None) -> None:
         self.paths = [*paths, *(test_paths or ())]
+        self.passed_over = PassedOver()
         self.names: list[str] = []
         self.places: list[tuple[int, int, int]] = []  # number of the file, offset, length
         for number, path in enumerate(self.paths):

@@ -4,12 +4,13 @@ import os
 import struct
 import zipfile
 import zlib
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from config import UserError, reason
 from data.images import BadImageError, require_size
-from data.sources.base import Splits, file_state, is_image_name, require_images
+from data.sources.base import PassedOver, Splits, file_state, is_image_name, require_images
 
 _LOCAL_HEADER = struct.Struct("<26xHH")  # of a member of a zip file: sizes of its name and extra
 
@@ -18,12 +19,13 @@ class ZipSource:
     """The image files in a zip file, sorted by name and read in place.
 
     Nothing is extracted and no name becomes a path, so names such as ../x do no harm. Raises
-    UserError if there is no such file, it cannot be read, or there is no image in it.
+    UserError if there is no such file, it cannot be read, or there is no image in it. `expected` as
+    in `PassedOver`.
     """
 
     splits: Splits | None = None
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, expected: Collection[str] = ()) -> None:
         self.where = Path(os.path.expanduser(path))
         if not self.where.is_file():
             raise UserError(f"data.source: no such zip file: {path}")
@@ -32,12 +34,15 @@ class ZipSource:
             self.file = os.open(self.where, os.O_RDONLY)
         except Exception as error:  # zipfile raises a different class for each kind of damage
             raise UserError(f"{path}: not a zip file that can be read: {reason(error)}") from error
-        self.members = {
-            member.filename: member
-            for member in self.archive.infolist()
-            if is_image_name(member.filename.rsplit("/", 1)[-1])
-            and not member.filename.startswith("__MACOSX/")
-        }
+        self.passed_over = PassedOver(expected)
+        self.members: dict[str, zipfile.ZipInfo] = {}
+        for member in self.archive.infolist():
+            if member.is_dir() or member.filename.startswith("__MACOSX/"):
+                continue
+            if is_image_name(member.filename.rsplit("/", 1)[-1]):
+                self.members[member.filename] = member
+            else:
+                self.passed_over.add_file(member.filename)
         self.names = sorted(self.members)
         require_images(self)
 

@@ -27,8 +27,6 @@ from evaluate.trained_run import TrainedRun
 from train.experiment.display import progress_bar
 from train.runtime.failures import out_of_memory_reported
 
-_NAMED = 3  # files that cannot be read, in one line
-
 
 def reconstruct(
     run: Path, checkpoint: str, images: Sequence[Path], steps: int, out: Path | None
@@ -244,5 +242,4 @@ def _read(paths: Sequence[Path], trained: TrainedRun) -> tuple[list[str], np.nda
 def _require_no(problems: Sequence[str]) -> None:
     """Raise UserError, so that the exit code tells what was left out."""
     if problems:
-        more = f" (and {len(problems) - _NAMED} more)" if len(problems) > _NAMED else ""
-        raise UserError(f"left out: {'; '.join(problems[:_NAMED])}{more}")
+        raise UserError(f"left out: {'; '.join(problems)}")

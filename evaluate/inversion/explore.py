@@ -38,7 +38,7 @@ class Explorer:
 
     def recover(self, content: bytes) -> tuple[np.ndarray, np.ndarray]:
         """(image in a file's bytes, the latent that the encoder recovers). Raises BadImageError."""
-        image = read_image(content, self.trained.config.data)
+        image, _ = read_image(content, self.trained.config.data)
         return image, self.trained.encode(image[None])[0]
 
     def limits(self, latent: np.ndarray, element: int) -> tuple[float, float]:

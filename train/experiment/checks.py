@@ -49,8 +49,8 @@ def check_jobs(jobs: Sequence[Job], cluster: Cluster, measuring: Measuring) -> P
 def _check(job: Job, measuring: Measuring) -> ImagesRecord:
     """The record of a job's images, if they and the feature network are there."""
     with progress_bar("looking at the data") as on_progress:
-        images, left_out = prepare_data(job.config, on_progress)
-    if left_out:
-        print(f"{left_out} bad images are left out; `python main.py check-data` lists them")
+        images, notices = prepare_data(job.config, on_progress)
+    for notice in notices:
+        print(notice)
     measuring.check(job.config)
     return images

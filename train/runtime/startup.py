@@ -1,9 +1,10 @@
 """What a process does first. See `shorten_warnings` and `import_tensorflow`."""
 
-import contextlib
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+
+from data.standard_error import standard_error_to
 
 
 def shorten_warnings() -> None:
@@ -22,25 +23,12 @@ def import_tensorflow() -> None:
     os.environ.setdefault("TF_CPU_ALLOCATOR_USE_BFC", "true")
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     os.environ.setdefault("TF_CPU_BFC_MEM_LIMIT_IN_MB", str(memory // 2**20))
-    with _standard_error_to(os.devnull):  # lines that it writes before its log level counts
-        import tensorflow
+    with open(os.devnull, "wb") as nowhere, standard_error_to(nowhere.fileno()):
+        import tensorflow  # it writes lines before its log level counts
     tensorflow.get_logger().setLevel("ERROR")  # its warnings speak to programmers, not to users
     tensorflow.config.experimental.enable_tensor_float_32_execution(False)
     for gpu in tensorflow.config.list_physical_devices("GPU"):
         tensorflow.config.experimental.set_memory_growth(gpu, True)
-
-
-@contextlib.contextmanager
-def _standard_error_to(path: str) -> Iterator[None]:
-    """Redirect the file descriptor: what C++ writes does not pass through sys.stderr."""
-    kept, target = os.dup(2), os.open(path, os.O_WRONLY)
-    try:
-        os.dup2(target, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(target)
 
 
 def cores() -> int:
