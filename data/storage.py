@@ -1,14 +1,15 @@
 """Write files and folders so that others see them whole or not at all.
 
-See `write_whole`, `NewFolder` and `save_image`. This module imports neither TensorFlow nor any
-other module of the project but the config.
+See `write_whole`, `NewFolder` and `save_image`; `flush` is for what a loss of power must not take.
+This module imports neither TensorFlow nor any other module of the project but the config.
 """
 
+import contextlib
 import errno
 import itertools
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 
@@ -18,21 +19,64 @@ from PIL import Image
 from config import UserError, reason
 
 _NAME_IS_TAKEN = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR)  # another process was faster
+_FOLDERS_ARE_NOT_FLUSHED = (errno.EINVAL, errno.EBADF)  # by some network file systems
 
 
 def write_whole(path: str | Path, write: Callable[[Path], object]) -> None:
-    """Call `write(unfinished_path)`, then rename that file to `path`: nobody reads half a file."""
+    """Call `write(unfinished_path)`, then rename that file to `path`: nobody reads half a file.
+
+    Afterwards the file is on disk. Raises OSError, which names a file.
+    """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+    make_folder(path.parent)
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder, named_in_errors(path):
         unfinished = Path(folder) / path.name
         write(unfinished)
+        flush(unfinished)
         os.replace(unfinished, path)
+    flush(path.parent)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and the missing ones above it, if it is missing; then all are on disk."""
+    if not path.is_dir():
+        make_folder(path.parent)
+        path.mkdir(exist_ok=True)
+        flush(path.parent)
+
+
+def flush(*paths: Path) -> None:
+    """Wait until these files are on disk; of a folder, the names that are in it.
+
+    Without it, a file that was written or renamed may be empty or gone after a loss of power.
+    """
+    for path in paths:
+        opened = os.open(path, os.O_RDONLY)
+        try:
+            with named_in_errors(path):
+                os.fsync(opened)
+        except OSError as error:
+            if not (path.is_dir() and error.errno in _FOLDERS_ARE_NOT_FLUSHED):
+                raise
+        finally:
+            os.close(opened)
+
+
+@contextlib.contextmanager
+def named_in_errors(path: Path) -> Iterator[None]:
+    """Within, an OSError that names no file, as on a full disk, names this one."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        what = error.strerror or f"written in part only ({error})"  # says NumPy
+        raise OSError(error.errno or errno.EIO, what, str(path)) from error
 
 
 def save_image(path: str | Path, pixels: np.ndarray) -> None:
     """Write a uint8 image (height, width, 3) as PNG; make the folder. Raises OSError."""
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    make_folder(Path(path).parent)
     Image.fromarray(pixels).save(path, "PNG")
 
 
@@ -82,6 +126,7 @@ class NewFolder:
             if not os.path.lexists(self.path):
                 try:
                     self._unfinished.rename(self.path)
+                    flush(self.path.parent)
                     return
                 except OSError as error:
                     if error.errno not in _NAME_IS_TAKEN:

@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import resource
 import shutil
+import stat
 import sys
 import zipfile
 
@@ -150,6 +151,40 @@ def full_disk(size):
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+class Flushed:
+    """What was flushed to disk: files as they were then, folders with the names in them."""
+
+    def __init__(self):
+        self._files, self._names = {}, {}
+
+    def fsync(self, number):
+        """In place of os.fsync: nothing is really flushed, which takes time."""
+        status = os.fstat(number)
+        if stat.S_ISDIR(status.st_mode):
+            self._names[status.st_ino] = set(os.listdir(number))
+        else:
+            self._files[status.st_ino] = status.st_mtime_ns, status.st_size
+
+    def lost(self, folder):
+        """What a loss of power would take of a folder: names of files and folders below it."""
+        lost = set()
+        for path in folder.rglob("*"):
+            status = path.stat()
+            written = status.st_mtime_ns, status.st_size
+            is_flushed = path.is_dir() or self._files.get(status.st_ino) == written
+            if not is_flushed or path.name not in self._names.get(path.parent.stat().st_ino, ()):
+                lost.add(path.relative_to(folder).as_posix())
+        return lost
+
+
+@pytest.fixture
+def flushed(monkeypatch):
+    """A `Flushed` that notes all calls of os.fsync."""
+    flushed = Flushed()
+    monkeypatch.setattr(os, "fsync", flushed.fsync)
+    return flushed
 
 
 @contextlib.contextmanager

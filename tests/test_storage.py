@@ -1,6 +1,8 @@
 """Files, images and folders are written whole, by a module that does not need TensorFlow."""
 
 import errno
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,8 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from config import UserError
+from config import UserError, in_one_line
 from data.storage import NewFolder, save_image, write_whole
+from tests.conftest import full_disk
 
 
 def test_importing_storage_does_not_import_tensorflow():
@@ -31,6 +34,59 @@ def test_an_interrupted_writing_leaves_the_old_file(tmp_path):
         write_whole(path, write_half)
     assert path.read_text() == "old"
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_file_written_whole_is_on_disk_before_it_gets_its_name(tmp_path, flushed, monkeypatch):
+    path = tmp_path / "some" / "folder" / "file.txt"
+    unflushed = []
+    replace = os.replace
+
+    def replace_flushed(source, destination):
+        replace(source, destination)
+        flushed.fsync(folder := os.open(destination.parent, os.O_RDONLY))  # the name alone
+        os.close(folder)
+        unflushed.extend(flushed.lost(destination.parent) & {"file.txt"})
+
+    monkeypatch.setattr(os, "replace", replace_flushed)
+    write_whole(path, lambda unfinished: unfinished.write_text("new"))
+    assert unflushed == []
+    monkeypatch.setattr(os, "replace", replace)
+    write_whole(path, lambda unfinished: unfinished.write_text("newer"))
+    assert path.read_text() == "newer"
+    assert flushed.lost(tmp_path) == set()
+
+
+def test_an_error_names_the_file_where_numpy_does_not(tmp_path):
+    with full_disk(5000), pytest.raises(OSError, match="requested") as raised:
+        write_whole(tmp_path / "file.npy", lambda unfinished: np.save(unfinished, np.zeros(9999)))
+    pattern = rf"{tmp_path}/file\.npy: written in part only \(9999 requested and \d+ written\)"
+    assert re.fullmatch(pattern, in_one_line(raised.value))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_gets_its_name_on_disk(tmp_path, flushed):
+    with NewFolder(tmp_path / "made") as folder:
+        (folder / "file.txt").write_text("text")
+    assert flushed.lost(tmp_path) == {"made/file.txt"}  # many files take long
+
+
+def test_folders_that_cannot_be_flushed_are_no_error(tmp_path, monkeypatch):
+    def fsync(number):
+        if os.fstat(number).st_nlink > 1:
+            raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    write_whole(tmp_path / "file.txt", lambda unfinished: unfinished.write_text("text"))
+    assert (tmp_path / "file.txt").read_text() == "text"
+
+    def fail(number):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="error") as raised:
+        write_whole(tmp_path / "file.txt", lambda unfinished: unfinished.write_text("new"))
+    assert in_one_line(raised.value).endswith("file.txt: input/output error")
+    assert (tmp_path / "file.txt").read_text() == "text"
 
 
 def test_an_image_is_saved_as_png_without_loss(tmp_path):

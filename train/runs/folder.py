@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from config import Config, UserError, find_run, reason
 from config.loading import parse_yaml, to_yaml, validate_run
-from data.storage import write_whole
+from data.storage import make_folder, write_whole
 from train.runs.changes import MAY_CHANGE, list_changes, list_image_changes
 from train.runs.recorded import check_recorded, record_beginning, record_going_on
 from train.runs.rows import append_row, read_rows
@@ -81,7 +81,7 @@ class RunFolder:
     def create(self) -> None:
         """Raises UserError if the folder cannot be made or written to."""
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
+            make_folder(self.path)
             self.lock_path.open("ab").close()  # which changes nothing in the folder of a run
         except OSError as error:
             raise UserError(f"{self.path}: cannot write here: {reason(error)}") from error

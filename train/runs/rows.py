@@ -10,6 +10,7 @@ from pydantic_core import to_json
 
 from config import UserError
 from config.messages import explain
+from data.storage import flush
 
 
 def _to_number(value: Any) -> int | float | None:
@@ -67,6 +68,7 @@ def append_row(path: Path, row: dict[str, Any]) -> None:
         file.write(to_json(row, inf_nan_mode="null") + b"\n")
         file.flush()
         os.fsync(file.fileno())
+    flush(path.parent)
 
 
 def _read(path: Path) -> tuple[list[dict[str, Any]], int]:

@@ -1,6 +1,7 @@
 """What a training writes into its run folder. See `RunWriter`."""
 
 import contextlib
+import io
 import math
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from config import Config
-from data.storage import save_image
+from data.storage import flush, make_folder, named_in_errors, save_image
 from train.monitor import NotFiniteError
 from train.runs.folder import RunFolder
 from train.runs.tensorboard import TensorBoard
@@ -57,14 +58,23 @@ class RunWriter:
         scale: np.ndarray,
         per_image: Mapping[str, np.ndarray],
     ) -> None:
-        """Write an epoch's sheets by name, s (d_z,), and the metrics of each image by name."""
+        """Write an epoch's sheets by name, s (d_z,), and the metrics of each image by name.
+
+        Afterwards they are on disk. Raises OSError or UserError, which name a file.
+        """
         if not self.is_chief:
             return
         images = self.folder.images(epoch)
         for name, sheet in sheets.items():
-            save_image(images / f"{name}.png", sheet)
-        np.savez(images / "per_image.npz", **per_image)
-        np.save(images / "scale.npy", scale)
+            with named_in_errors(path := images / f"{name}.png"):
+                save_image(path, sheet)
+        with named_in_errors(path := images / "per_image.npz"):
+            np.savez(path, **per_image)
+        content = io.BytesIO()  # np.save into a file may pass over a full disk in silence
+        np.save(content, scale)
+        with named_in_errors(path := images / "scale.npy"):
+            path.write_bytes(content.getbuffer())
+        flush(*images.iterdir(), images)
         self._open_board().write_pictures(epoch, sheets, scale)
 
     def write_step_means(self, step: int, means: Mapping[str, float | None]) -> None:
@@ -73,9 +83,10 @@ class RunWriter:
             self._open_board().write_step_means(step, means)
 
     def write_row(self, row: dict[str, Any]) -> None:
-        """Add the row of an epoch: with it the epoch is done."""
+        """Add the row of an epoch: with it the epoch is done, and all of it is on disk."""
         if self.is_chief:
             self._open_board().write_scalars(row)
+            flush(*self.folder.tensorboard.iterdir(), self.folder.tensorboard)
             self.folder.append(row)
 
     def write_divergence(self, error: NotFiniteError) -> str:
@@ -96,9 +107,13 @@ class RunWriter:
                 "last_steps": last_steps,
             },
         )
-        return f". The last steps are in {path}, the last good checkpoint is of step {step or 0}"
+        last_good = f"the last good checkpoint is of step {step}"
+        if step is None:
+            last_good = "there was no checkpoint yet"
+        return f". The last steps are in {path}; {last_good}"
 
     def _open_board(self) -> TensorBoard:
         if self._board is None:
+            make_folder(self.folder.tensorboard)
             self._board = TensorBoard(self.folder.tensorboard)
         return self._board
