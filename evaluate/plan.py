@@ -22,7 +22,7 @@ from train.experiment.jobs import list_jobs
 from train.experiment.launch import default_jobs_at_once
 from train.flops import step_flops
 from train.runtime.device import device_name, gpu_count, peak_memory, set_up_device
-from train.runtime.failures import out_of_memory_reported
+from train.runtime.failures import shortage_reported
 from train.runtime.startup import cores
 from train.step import Trainer
 from train.timing import median_seconds, time_step
@@ -120,7 +120,7 @@ def make_plan(
     threads = max(1, cores() // jobs_at_once)
     set_up_device(config.train, threads)
     missing: list[str] = []
-    with out_of_memory_reported():
+    with shortage_reported():
         costs = [
             _run_cost(run_config, names, out, missing, on_progress)
             for names, run_config in group_runs(config, exclude=_NO_COST)

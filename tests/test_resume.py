@@ -13,9 +13,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 import yaml
 
-from config import Config, UserError
+from config import Config, UserError, in_one_line
 from evaluate import evaluator, remeasure
 from evaluate.evaluator import Evaluator
 from tests.conftest import (
@@ -35,6 +36,7 @@ from train.experiment import training
 from train.monitor import Monitor
 from train.runs.checkpoints import Checkpoints
 from train.runs.folder import RunFolder
+from train.runs.writer import RunWriter
 from train.runtime.device import Device, resolve_auto
 from train.runtime.signals import Stopped, deferred, raise_when_signalled
 from train.step import Trainer
@@ -340,6 +342,16 @@ def test_a_loss_that_is_not_finite_stops_the_run_before_anything_is_saved(half):
     assert all(np.all(np.isfinite(array)) for array in arrays.values())
 
 
+def test_a_loss_that_is_not_finite_before_any_checkpoint(tmp_path):
+    with pytest.raises(UserError) as raised:
+        run_in(config(**{"train.r1_weight": 1e38}), tmp_path / "run")
+    assert str(raised.value) == (
+        "training diverged: discriminator_loss is inf at step 1; try a smaller "
+        f"train.learning_rate. The last steps are in {tmp_path}/run/divergence.json; there was no "
+        "checkpoint yet"
+    )
+
+
 def train_with_memory(size, config, folder, answers):
     """Train with `size` bytes more than TensorFlow takes at its start; answer with the error."""
     status = Path("/proc/self/status").read_text()
@@ -378,6 +390,37 @@ def test_a_full_disk_is_one_line_and_leaves_what_was_there(finished, half):
     assert states_are_equal(final_state(folder.path), expected)
     run_in(config(), folder.path)
     assert states_are_equal(final_state(folder.path), final_state(finished.path))
+
+
+def test_a_full_disk_is_not_taken_for_a_lack_of_memory(half, monkeypatch):
+    path = half.tensorboard / "events.out.tfevents.1"
+
+    def create_file_writer(folder):
+        text = (
+            f"{{{{function_node __wrapped__}}}} {path}; No space left on device [Op:Create] name: "
+        )
+        raise tf.errors.ResourceExhaustedError(None, None, text)
+
+    monkeypatch.setattr(tf.summary, "create_file_writer", create_file_writer)
+    with pytest.raises(UserError) as raised:
+        run_in(config(), half.path)
+    assert str(raised.value) == f"{path}: no space left on device"
+
+
+@pytest.mark.parametrize(
+    ("size", "message"),
+    [
+        (100, "per_image.npz: file too large"),
+        (1000, "scale.npy: file too large"),
+    ],
+)
+def test_a_full_disk_names_the_array_that_does_not_fit(tmp_path, size, message):
+    writer = RunWriter(RunFolder(tmp_path), is_chief=True)
+    sheet = np.zeros((2, 2, 3), np.uint8)
+    arrays = np.zeros(1000, np.float32), {"fake_psnr": np.zeros(4, np.float32)}
+    with full_disk(size), pytest.raises(OSError, match=r"per_image|scale") as raised:
+        writer.write_pictures(1, {"sheet": sheet}, *arrays)
+    assert in_one_line(raised.value) == f"{tmp_path}/images/epoch_0001/{message}"
 
 
 def test_a_removed_run_folder_is_one_line(tmp_path):

@@ -25,7 +25,7 @@ from evaluate.inversion.refine import invert, print_metrics, write_metrics
 from evaluate.sheets import COLUMNS, INTERPOLATION_LIMIT, alternate, label_rows, tile
 from evaluate.trained_run import TrainedRun
 from train.experiment.display import progress_bar
-from train.runtime.failures import out_of_memory_reported
+from train.runtime.failures import shortage_reported
 
 
 def reconstruct(
@@ -208,7 +208,7 @@ def export_reference(run: Path, checkpoint: str, out: Path | None) -> None:
 @contextlib.contextmanager
 def _opened(path: Path, checkpoint: str) -> Iterator[TrainedRun]:
     """Yields the `TrainedRun` of a run folder. Raises UserError, also if memory ends within."""
-    with out_of_memory_reported("try fewer images"):
+    with shortage_reported("try fewer images"):
         trained = TrainedRun(path, checkpoint)
         print(f"from {trained}")
         yield trained

@@ -23,7 +23,7 @@ from train.runs.writer import RunWriter
 from train.runtime.cluster import Cluster
 from train.runtime.device import Device, set_up_device
 from train.runtime.distribution import Processes, lost_process_reported, open_strategy
-from train.runtime.failures import out_of_memory_reported
+from train.runtime.failures import shortage_reported
 from train.runtime.startup import cores
 from train.step import Trainer
 
@@ -49,7 +49,7 @@ def run_job(
     if not cluster.is_alone:
         on_event(Connected(job))
     require_divisible(job.config, strategy.num_replicas_in_sync)
-    with writer.locked(), out_of_memory_reported(), lost_process_reported(cluster):
+    with writer.locked(), shortage_reported(), lost_process_reported(cluster):
         images, images_record = open_splits(job.config.data)
         if cluster.is_chief:
             job.check_images(images_record)  # they may have changed since the preparation
