@@ -47,8 +47,7 @@ class TrainedRun:
             variance_window=self.model.variance_window,
             progress=tf.train.Checkpoint(epoch=epoch),
         )
-        wanted = _find_steps(self.folder, checkpoint, steps)
-        step = restore_newest(state, self.folder, wanted, is_whole=False)
+        step = _restore(state, self.folder, checkpoint, steps)
         if step is None and steps is None:
             raise UserError(f"{path}: nothing is trained yet (no checkpoint)")
         if step is None:
@@ -111,6 +110,19 @@ class TrainedRun:
         """function(*arrays) of arrays (n, ...), `evaluate.batch_size` samples of each at once."""
         parts = [slice(s, s + self.batch_size) for s in range(0, len(arrays[0]), self.batch_size)]
         return np.concatenate([function(*(a[part] for a in arrays)).numpy() for part in parts])
+
+
+def _restore(
+    state: tf.train.Checkpoint,
+    folder: RunFolder,
+    checkpoint: str,
+    steps: Collection[int] | None,
+) -> int | None:
+    """Restore the chosen checkpoint, or what a run that is training replaced it with meanwhile."""
+    step, before = None, ()
+    while step is None and before != (wanted := _find_steps(folder, checkpoint, steps)):
+        step, before = restore_newest(state, folder, wanted, is_whole=False), wanted
+    return step
 
 
 def _find_steps(

@@ -562,12 +562,28 @@ def test_the_model_card_is_of_the_chosen_checkpoint(several):
         assert row.split(" | ")[1:6] == [str(epoch), "0.500", "", "", f"{10.0 + 2 * epoch}"]
 
 
-def test_a_checkpoint_that_is_replaced_meanwhile(trainer, monkeypatch):
+def test_a_checkpoint_that_is_removed_meanwhile(trainer, monkeypatch, recwarn):
     folder = RunFolder(trainer.path)
-    listings = [{7: folder.checkpoints / "step-7"}, folder.saved_steps(), folder.saved_steps()]
+    listings = [{7: folder.checkpoints / "step-7"}, folder.saved_steps()]
     monkeypatch.setattr(RunFolder, "saved_steps", lambda _: listings.pop(0))
-    with pytest.warns(match="step-7 cannot be read"):
-        assert TrainedRun(trainer.path).step == 0
+    assert TrainedRun(trainer.path).step == 0
+    assert [str(warning.message) for warning in recwarn if "step-7" in str(warning.message)] == []
+
+
+def test_a_best_checkpoint_that_is_replaced_meanwhile(tmp_path, monkeypatch):
+    trainer = write_run(Config.model_validate(merge(TINY, SMALLEST)), tmp_path)
+    folder, restore = RunFolder(tmp_path), tf.train.Checkpoint.restore
+    with folder.locked():
+        checkpoints = Checkpoints(trainer, folder)
+        checkpoints.save_best(2)
+
+        def replace_first(self, path):
+            if path.endswith("best/step-2"):
+                checkpoints.save_best(6)
+            return restore(self, path)
+
+        monkeypatch.setattr(tf.train.Checkpoint, "restore", replace_first)
+        assert TrainedRun(tmp_path, "best").step == 6
 
 
 def test_what_is_not_finite_is_reported(trained):
