@@ -94,6 +94,7 @@ def test_an_unfinished_last_row_does_not_count_and_is_replaced(folder, make_conf
         (row(2, fid="low"), "fid: takes a number or null. Received: 'low'"),
         (row(2, fid="x" * 200),
          f"fid: takes a number or null. Received: '{'x' * 46}...{'x' * 47}'"),
+        (row(2, fid=1e101), "fid: takes numbers up to 1e+100. Received: 1e+101"),
         (row(2, fid=True), "fid: takes a number or null. Received: True"),
         (row(2, intervals={"fid": [1]}), "intervals.fid: takes [low, high]. Received: [1]"),
         (row(2, intervals={"fid": ["a", 2]}),
@@ -117,7 +118,7 @@ def test_rows_of_other_versions_can_be_read(folder):
         '{"epoch": 1, "protocol": {"features": "none"}}',
         '{"fid": NaN, "new": 7, "epoch": 2, "intervals": {"fid": [NaN, 2.0]}, "protocol": {}}',
         '{"epoch": 3, "fake_psnr": Infinity, "real_psnr": -Infinity, "protocol": {}}',
-        f'{{"epoch": 4, "fid": 1{"0" * 400}, "intervals": {{"fid": [1, 2.5]}}, "protocol": {{}}}}',
+        '{"epoch": 4, "fid": 1e999, "intervals": {"fid": [1, 2.5]}, "protocol": {}}',
     ]
     folder.metrics_path.write_text("".join(f"{line}\n" for line in lines))
     assert folder.rows() == [

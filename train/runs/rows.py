@@ -1,7 +1,7 @@
 """metrics.jsonl: one row an epoch, only ever appended to. See `append_row` and `read_rows`."""
 
+import math
 import os
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,14 +12,18 @@ from config import UserError
 from config.messages import explain
 from data.storage import flush
 
+_LARGEST = 1e100  # that figures can show
+
 
 def _to_number(value: Any) -> int | float | None:
     """The value; None for NaN and infinity: the PSNR of equal images, for one, is infinite."""
-    if value is None:
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return None
     if type(value) not in (int, float):
         raise ValueError("takes a number or null")
-    return value if abs(value) <= sys.float_info.max else None
+    if abs(value) > _LARGEST:
+        raise ValueError(f"takes numbers up to {_LARGEST:g}")
+    return value
 
 
 def _to_interval(ends: list[Any]) -> list[float] | None:
@@ -61,7 +65,10 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
 
 
 def append_row(path: Path, row: dict[str, Any]) -> None:
-    """Delete an unfinished last line, append a row, and wait until it is on disk."""
+    """Delete an unfinished last line, append a row, and wait until it is on disk.
+
+    NaN and infinity, which JSON does not have, become null.
+    """
     _, size = _read(path)
     with open(path, "ab") as file:
         file.truncate(size)
