@@ -33,7 +33,7 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     if not isinstance(values, dict):
         raise UserError(f"{path}: a config file has sections such as data: and train:")
     keys = [_override(values, override) for override in overrides]
-    config = validate(values, path)
+    config = validate(values, path, keys)
     for key in keys:
         _require_effect(config, key)
     return config
@@ -57,17 +57,27 @@ def override_run(config: Config, run: str, overrides: Sequence[str]) -> Config:
     return config
 
 
-def validate(values: dict[str, Any], where: str | Path) -> Config:
-    """Make a `Config` from nested dicts. Raises UserError, beginning with `where`, for a fault."""
+def validate(values: dict[str, Any], where: str | Path, keys: Sequence[str] = ()) -> Config:
+    """Make a `Config` from nested dicts.
+
+    Raises UserError for a fault. It begins with `where`, or with --set if the fault is in one of
+    the `keys`, which --set gave.
+    """
     try:
         config = Config.model_validate(values)
-    except ValidationError as error:
-        raise UserError(f"{where}: {explain(error, Config)}") from error
-    try:
         resolve_runs(config)
+    except ValidationError as error:
+        raise UserError(_blame(explain(error, Config), where, keys)) from error
     except UserError as error:
-        raise UserError(f"{where}: {error}") from error
+        raise UserError(_blame(str(error), where, keys)) from error
     return config
+
+
+def _blame(message: str, where: str | Path, keys: Sequence[str]) -> str:
+    """The message about a key behind what is at fault: --set or the config file."""
+    key = message.partition(": ")[0] + "."
+    is_set = any(f"{name}.".startswith(key) or key.startswith(f"{name}.") for name in keys)
+    return f"--set {message}" if is_set else f"{where}: {message}"
 
 
 def validate_run(values: dict[str, Any], run: str, where: str | Path) -> Config:
@@ -160,7 +170,7 @@ for _class in (_Loader, _Dumper):
 def _override(values: dict[str, Any], override: str) -> str:
     """Apply one `--set KEY=VALUE`; returns the key."""
     key, equals, text = override.partition("=")
-    if not equals or not key.strip():
+    if not equals or not all(part.strip() for part in key.split(".")):
         raise UserError(f"--set takes KEY=VALUE, such as train.epochs=3. Received: {override}")
     value = parse_yaml(text, where=f"--set {override}")
     set_key(values, key, value, where=f"--set {override}")

@@ -66,6 +66,12 @@ def _check_label(label: str) -> str:
     return label
 
 
+def _check_folder_name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+        raise ValueError("use letters, digits, '.', '_' and '-'; a letter or digit comes first")
+    return name
+
+
 def _check_run_name(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}", name) or name in _TAKEN_NAMES:
         raise ValueError(
@@ -73,6 +79,18 @@ def _check_run_name(name: str) -> str:
             f"and not {', '.join(_TAKEN_NAMES)}"
         )
     return name
+
+
+def _check_interval(value: str) -> str:
+    if not re.fullmatch(r"[1-9][0-9]{0,8} (steps|minutes)", value):
+        raise ValueError("use a number of steps or minutes, such as 500 steps or 10 minutes")
+    return value
+
+
+def _check_switch(value: Any) -> Any:
+    if value != "auto" and not isinstance(value, bool):
+        raise ValueError("use true, false or auto")
+    return value
 
 
 Count = Annotated[int, Field(ge=1, le=10**6)]
@@ -84,11 +102,12 @@ Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Seeds = Annotated[list[Seed], Field(min_length=1, max_length=1000), AfterValidator(_check_unique)]
 Source = Annotated[str, AfterValidator(_check_source)]
 Features = Annotated[str, AfterValidator(_check_features)]
-FolderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+FolderName = Annotated[str, AfterValidator(_check_folder_name)]
 RunName = Annotated[str, AfterValidator(_check_run_name)]
 Label = Annotated[str, Field(max_length=60), AfterValidator(_check_label)]
 Replicates = Annotated[int, Field(ge=0, le=10**5), AfterValidator(_check_replicates)]
-Interval = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,8} (steps|minutes)$")]
+Interval = Annotated[str, AfterValidator(_check_interval)]
+Switch = Annotated[Literal["auto"] | bool, BeforeValidator(_check_switch)]
 Rate = Annotated[float, Field(gt=0, le=1)]
 Beta = Annotated[float, Field(ge=0, lt=1)]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -217,9 +236,9 @@ class TrainConfig(Section):
     checkpoint_every: Interval = "10 minutes"
     keep_checkpoints: Count = 2
     log_every: Count | None = 100
-    deterministic: Literal["auto"] | bool = "auto"
+    deterministic: Switch = "auto"
     precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = "auto"
-    jit_compile: Literal["auto"] | bool = "auto"
+    jit_compile: Switch = "auto"
     distribution: Literal["auto", "none", "mirrored", "multi_worker", "tpu"] = "auto"
     connect_seconds: Count = 300
 

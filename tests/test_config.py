@@ -134,9 +134,23 @@ def test_overrides_are_yaml_values(config_file):
         ("train.encoder_loss_in=[generator]", "train.encoder_loss_in: use [discriminator] or"),
         ("latent.prior=cauchy", "latent.prior: should be 'normal' or 'uniform'"),
         ("data.crop=center", "data.crop: is for image files, not digits. Received: center"),
-        ("train.checkpoint_every=often", "train.checkpoint_every: String should match pattern"),
+        (
+            "train.checkpoint_every=often",
+            "train.checkpoint_every: use a number of steps or minutes, such as 500 steps or 10 "
+            "minutes. Received: 'often'",
+        ),
         ("experiment.seeds=[1, 1]", "experiment.seeds: each value may appear once"),
-        ("experiment.name=../elsewhere", "experiment.name: String should match pattern"),
+        (
+            "experiment.name=../elsewhere",
+            "experiment.name: use letters, digits, '.', '_' and '-'; a letter or digit comes "
+            "first. Received: '../elsewhere'",
+        ),
+        ("experiment.name=2026", "experiment.name: takes text; a number or date needs quotes"),
+        ("experiment.seeds=[]", "experiment.seeds: takes one value or more. Received: []"),
+        ("experiment.seeds=3", "experiment.seeds: takes a list, [VALUE, ...]. Received: 3"),
+        ("train.jit_compile=maybe", "train.jit_compile: use true, false or auto. Received: 'ma"),
+        ("train.deterministic=1", "train.deterministic: use true, false or auto. Received: 1"),
+        ("train.x..y=1", "--set takes KEY=VALUE, such as train.epochs=3. Received: train.x..y=1"),
         ("evaluate.bootstrap=1", "evaluate.bootstrap: use 0 for no intervals, or 2 and more"),
         ("evaluate.features=resnet", "evaluate.features: use digits, inception_v3"),
         ("train.epochs", "--set takes KEY=VALUE"),
@@ -146,6 +160,33 @@ def test_overrides_are_yaml_values(config_file):
 )
 def test_wrong_values(config_file, override, message):
     assert message in error_of(config_file(), override)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("train.epohcs=3", "--set train.epohcs: unknown key; did you mean epochs?"),
+        ("epochs=3", "--set epochs: unknown key; did you mean train.epochs?"),
+        ("data={resolution: 16}", "--set data.source: this key is needed"),
+        ("train=3", "--set train: takes keys with values, {KEY: VALUE}. Received: 3"),
+        (
+            "experiment.runs={a: {set: {latent.dmi: 3}}}",
+            "--set experiment.runs.a.set: latent.dmi: unknown key; did you mean dim?",
+        ),
+    ],
+)
+def test_what_set_broke_is_not_blamed_on_the_file(config_file, override, message):
+    assert error_of(config_file(), override) == message
+
+
+def test_the_file_is_blamed_for_its_own_mistakes(config_file):
+    path = config_file(**{"train.epochs": "three"})
+    message = f"{path}: train.epochs: should be a valid integer"
+    assert message in error_of(path, "train.batch_size=2")
+    path = config_file()
+    assert f"{path}: model.synthesis_channels: resolution 32" in error_of(
+        path, "data.resolution=32"
+    )
 
 
 def test_digit_features_are_for_digits(config_file):
