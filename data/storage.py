@@ -93,9 +93,13 @@ class NewFolder:
         self.path = Path(os.path.abspath(path))
         self.is_numbered = is_numbered
 
-    def __enter__(self) -> Path:
+    def require_free(self) -> None:
+        """Raise UserError if the name is taken, unless a number would be added to it."""
         if os.path.lexists(self.path) and not self.is_numbered:
             raise self._name_taken_error()
+
+    def __enter__(self) -> Path:
+        self.require_free()
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._temporary = tempfile.TemporaryDirectory(

@@ -211,8 +211,13 @@ def test_none_loads_no_network(tmp_path):
 
 
 def test_missing_inception_weights(tmp_path, monkeypatch):
-    with pytest.raises(UserError, match=r"no such weight file: .*nowhere\.h5"):
+    with pytest.raises(UserError, match=r"no such file: .*nowhere\.h5"):
         load_features(f"inception_v3:{tmp_path}/nowhere.h5", tmp_path)
+    with pytest.raises(UserError, match=r"evaluate.features: no such file: .*nowhere\.keras"):
+        load_features(f"model:{tmp_path}/nowhere.keras", tmp_path)
+    (tmp_path / "folder.keras").mkdir()
+    with pytest.raises(UserError, match=r"folder\.keras is a folder, not a file"):
+        load_features(f"model:{tmp_path}/folder.keras", tmp_path)
     (tmp_path / "other.h5").write_bytes(b"no weights")
     with pytest.raises(UserError, match=r"other\.h5 does not hold InceptionV3's weights"):
         load_features(f"inception_v3:{tmp_path}/other.h5", tmp_path)

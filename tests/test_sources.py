@@ -74,10 +74,12 @@ def test_the_last_images_are_for_testing_and_the_first_for_training(
     [
         (lambda path: f"folder:{path}/nowhere", "no such folder"),
         (lambda path: write_folder(path / "none", {"readme.txt": b"hello"}), "no image here"),
-        (lambda path: f"zip:{path}/nowhere.zip", "no such zip file"),
+        (lambda path: f"zip:{path}/nowhere.zip", "no such file: .*nowhere.zip"),
+        (lambda path: f"zip:{path}", "data.source: .* is a folder, not a file"),
         (lambda path: write_zip(path / "none.zip", {"readme.txt": b"hello"}), "no image here"),
         (lambda path: f"tfrecord:{path}/*.tfrecord", "no file matches"),
-        (lambda path: f"celeba:{path}/nowhere", "no such folder"),
+        (lambda path: f"celeba:{path}/no.zip", "no such folder or zip file: .*no.zip"),
+        (lambda path: f"folder:{__file__}", "is a file, not a folder; see zip:PATH"),
     ],
 )
 def test_a_source_without_images(tmp_path, make_data_config, make, message):
@@ -92,6 +94,18 @@ def test_an_empty_folder_and_a_file_that_is_no_zip(tmp_path, make_data_config):
     (tmp_path / "fake.zip").write_bytes(b"this is no zip file")
     with pytest.raises(UserError, match=r"fake\.zip: not a zip file"):
         open_images(make_data_config(f"zip:{tmp_path / 'fake.zip'}"), "train")
+
+
+def test_an_encrypted_image_in_a_zip_is_named(tmp_path, photos, make_data_config):
+    """Python writes no encrypted files: the flag says what matters."""
+    source = write_zip(tmp_path / "photos.zip", photos(4))
+    data = bytearray((tmp_path / "photos.zip").read_bytes())
+    data[data.index(b"PK\x01\x02") + 8] |= 1  # flags of the first entry of the directory
+    (tmp_path / "photos.zip").write_bytes(data)
+    with pytest.raises(UserError) as caught:
+        open_images(make_data_config(source), "train")
+    message = "photos.zip/photo_000.jpg: encrypted; zip files with a password are not read; "
+    assert message in str(caught.value)
 
 
 def test_unicode_names(tmp_path, photos, make_data_config):

@@ -39,7 +39,10 @@ def open_celeba(path: str, needs_partition: bool = True) -> Source:
     it, or in a folder Eval there, as in the official download. Raises UserError if the file is
     absent, malformed or lists other images. Without `needs_partition` there are no splits.
     """
-    is_zip = Path(os.path.expanduser(path)).is_file()
+    where = Path(os.path.expanduser(path))
+    if not where.exists():
+        raise UserError(f"data.source: no such folder or zip file: {path}")
+    is_zip = where.is_file()
     images = (ZipSource if is_zip else FolderSource)(path, expected=PARTITION_FILES)
     if not needs_partition:
         return images

@@ -27,6 +27,8 @@ class FolderSource:
 
     def __init__(self, path: str | Path, expected: Collection[str] = ()) -> None:
         self.where = Path(os.path.expanduser(path))
+        if self.where.is_file():
+            raise UserError(f"data.source: {path} is a file, not a folder; see zip:PATH")
         if not self.where.is_dir():
             raise UserError(f"data.source: no such folder: {path}")
         self.names: list[str] = []

@@ -10,9 +10,11 @@ from typing import Any
 
 from config import UserError, reason
 from data.images import BadImageError, require_size
+from data.paths import require_file
 from data.sources.base import PassedOver, Splits, file_state, is_image_name, require_images
 
 _LOCAL_HEADER = struct.Struct("<26xHH")  # of a member of a zip file: sizes of its name and extra
+_ENCRYPTED = 1  # bit of a member's flags
 
 
 class ZipSource:
@@ -27,8 +29,7 @@ class ZipSource:
 
     def __init__(self, path: str | Path, expected: Collection[str] = ()) -> None:
         self.where = Path(os.path.expanduser(path))
-        if not self.where.is_file():
-            raise UserError(f"data.source: no such zip file: {path}")
+        require_file(self.where, "data.source: ")
         try:
             self.archive = zipfile.ZipFile(self.where)
             self.file = os.open(self.where, os.O_RDONLY)
@@ -53,6 +54,8 @@ class ZipSource:
     def read_member(self, member: zipfile.ZipInfo) -> bytes:
         """The bytes of any file in the archive. Raises BadImageError."""
         require_size(member.file_size)
+        if member.flag_bits & _ENCRYPTED:
+            raise BadImageError("encrypted; zip files with a password are not read")
         try:
             return self._read_stored(member) or self.archive.read(member)
         except Exception as error:  # zipfile raises a different class for each kind of damage

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from config import UserError
+from data.paths import require_file
 from evaluate.features import digit_classifier
 from evaluate.metrics.checks import check_images
 
@@ -99,6 +100,7 @@ def load_spatial_features(name: str) -> FeatureNetwork:
 
 def _load_model(path: str) -> FeatureNetwork:
     """Load a saved Keras model without executing code from the file, and try it on one image."""
+    require_file(path, "evaluate.features: ")
     try:
         network = keras.saving.load_model(path, compile=False, safe_mode=True)
         content = Path(path).read_bytes()
@@ -127,8 +129,8 @@ def _load_inception(path: str) -> keras.Model:
 
     The weights come from the file at `path`, or are ImageNet's if `path` is empty.
     """
-    if path and not Path(path).is_file():
-        raise UserError(f"evaluate.features: no such weight file: {path}")
+    if path:
+        require_file(path, "evaluate.features: ")
     try:
         return keras.applications.InceptionV3(
             include_top=False, weights=path or "imagenet", pooling="avg"
