@@ -10,12 +10,9 @@ from typing import NamedTuple
 import keras
 import numpy as np
 import tensorflow as tf
-from rich.box import SIMPLE
-from rich.markup import escape
-from rich.table import Table
 
 from evaluate.metrics.image_quality import psnr, ssim
-from evaluate.report.results import wide_console
+from evaluate.report.terminal import print_table
 from evaluate.trained_run import TrainedRun
 from train.losses import encoder_loss
 
@@ -136,15 +133,16 @@ def print_metrics(
 ) -> None:
     """Print the same as a table: at most 20 images, then the mean and the worst of all images."""
     columns = _metric_columns(encoded, refined)
-    table = Table("image", *columns, box=SIMPLE)
-    for row in list(zip(names, *columns.values(), strict=True))[:_PRINTED_IMAGES]:
-        table.add_row(escape(row[0]), *map(_format, row[1:]))
+    images = zip(names, *columns.values(), strict=True)
+    rows = [
+        [name, *map(_format, values)] for name, *values in itertools.islice(images, _PRINTED_IMAGES)
+    ]
     if len(names) > _PRINTED_IMAGES:
-        table.add_row(f"... and {len(names) - _PRINTED_IMAGES} more")
-    table.add_section()
+        rows.append([f"... and {len(names) - _PRINTED_IMAGES} more", *[""] * len(columns)])
+    rows.append([])
     for title, reduce in (("mean", np.mean), ("worst", np.min)):
-        table.add_row(title, *(_format(reduce(values)) for values in columns.values()))
-    wide_console().print(table, crop=False)
+        rows.append([title, *(_format(reduce(values)) for values in columns.values())])
+    print_table(["image", *columns], rows)
 
 
 def _metric_columns(encoded: Inversion, refined: Inversion | None) -> dict[str, np.ndarray]:

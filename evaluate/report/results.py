@@ -7,10 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.box import SIMPLE
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from evaluate.metrics.precision_recall import NeighbourMetrics
 from evaluate.metrics.table import METRICS, TABLE
@@ -22,10 +18,10 @@ from evaluate.report.protocols import (
     notes,
     protocol_of,
 )
+from evaluate.report.terminal import print_lines, print_table
 from train.runs.experiment import MeasuredRun
 
 _INTERVAL_ENDS = ("low", "high")
-_TABLE_WIDTH = 500  # no terminal cuts or folds a narrower table
 
 
 def header(runs: Sequence[MeasuredRun]) -> list[str]:
@@ -99,18 +95,8 @@ def protocol_lines(runs: Sequence[MeasuredRun]) -> list[str]:
 
 def print_results(runs: Sequence[MeasuredRun]) -> None:
     """Print the table on the terminal."""
-    table = Table(*header(runs), box=SIMPLE)
-    for row in final_rows(runs):
-        table.add_row(*map(escape, row))
-    console = wide_console()
-    console.print(table, crop=False)
-    for line in protocol_lines(runs):
-        console.print(line, highlight=False, markup=False)
-
-
-def wide_console() -> Console:
-    """A console for tables that a narrow terminal must not cut."""
-    return Console(width=max(Console().width, _TABLE_WIDTH))
+    print_table(header(runs), final_rows(runs))
+    print_lines(protocol_lines(runs))
 
 
 def results_in_markdown(runs: Sequence[MeasuredRun]) -> str:
@@ -174,24 +160,24 @@ def print_comparison(
 
     `per_image` maps names to the value of each image (n,); the table shows median and worst.
     """
-    table = Table("metric", "recorded", "measured", "95 % interval", "median", "worst", box=SIMPLE)
+    titles = ["metric", "recorded", "measured", "95 % interval", "median", "worst"]
+    rows = []
     for name, value in measured.items():
         if not isinstance(value, int | float):
             continue
         interval = measured["intervals"].get(name)
         values = None if name in NeighbourMetrics._fields else per_image.get(name)
-        table.add_row(
+        row = [
             name,
             _number(recorded.get(name)),
             _number(value),
             " ... ".join(map(_number, interval)) if interval else "",
             _number(None if values is None else np.median(values)),
             _number(None if values is None else _worst(name, values)),
-        )
-    console = wide_console()
-    console.print(table, crop=False)
-    for line in _verdict(recorded, measured):
-        console.print(line, highlight=False, markup=False)
+        ]
+        rows.append(row)
+    print_table(titles, rows)
+    print_lines(_verdict(recorded, measured))
 
 
 def _verdict(recorded: Mapping[str, Any], measured: Mapping[str, Any]) -> Iterator[str]:
