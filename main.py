@@ -5,9 +5,11 @@ train/step.py.
 """
 
 import os
+import re
 import shlex
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated
@@ -17,9 +19,11 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is impor
 import typer
 
 from config import UserError, in_one_line, load
+from data.storage import NewFolder
 from evaluate.inversion import command_line as trained_runs
 from evaluate.measuring import Measuring
 from evaluate.metrics.table import summarise
+from evaluate.report.terminal import print_any_character
 from train.experiment.display import Display
 from train.experiment.jobs import (
     Job,
@@ -33,6 +37,8 @@ from train.experiment.jobs import (
 )
 from train.experiment.launch import default_jobs_at_once, run_jobs, train_job
 from train.experiment.preparation import JobError, prepare_apart
+from train.runs.experiment import read_compared_runs, read_runs
+from train.runs.folder import RunFolder
 from train.runtime.cluster import Cluster, read_cluster
 from train.runtime.signals import Stopped, raise_when_signalled
 from train.runtime.startup import import_tensorflow, shorten_warnings
@@ -117,7 +123,8 @@ def reproduce(
     if run_count is not None:
         print(f"when all runs are done: python main.py figures {shlex.quote(str(folder))}")
     elif len(failures) < len(jobs) and cluster.is_chief:
-        with_tensorflow().figures(folder, config)
+        runs = read_runs(folder, config)
+        with_tensorflow().figures(runs, folder)
     if failures:
         raise UserError("; ".join(failures))
 
@@ -195,6 +202,7 @@ def check_data(config_file: ConfigFile, overrides: Overrides = [], out: Out = RE
 @app.command("evaluate")
 def evaluate(run: trained_runs.RunDir, checkpoint: trained_runs.Checkpoint = "last") -> None:
     """Measure a checkpoint of a run again and compare with what was recorded."""
+    RunFolder(run).read()
     with_tensorflow().evaluate(run, checkpoint)
 
 
@@ -203,7 +211,8 @@ def figures(
     experiment: Annotated[Path, typer.Argument(metavar="EXPERIMENT_DIR", help="results/<name>")],
 ) -> None:
     """Print the final metrics of an experiment, draw its figures and write report.html."""
-    with_tensorflow().figures(experiment)
+    runs = read_runs(experiment)
+    with_tensorflow().figures(runs, experiment)
 
 
 @app.command("compare")
@@ -216,7 +225,9 @@ def compare(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="a new folder")],
 ) -> None:
     """Put runs of several experiments into the same figures, table and page."""
-    with_tensorflow().compare(folders or [], out)
+    runs = read_compared_runs(folders or [])
+    NewFolder(out).require_free()
+    with_tensorflow().compare(runs, out)
 
 
 app.add_typer(trained_runs.app)
@@ -265,11 +276,32 @@ def prepare_to_train(jobs: list[Job], cluster: Cluster, measuring: Measuring) ->
     return prepared
 
 
+def require_values(arguments: Sequence[str]) -> None:
+    """Raise UserError for an empty argument: as a path it would mean the working folder."""
+    for before, argument in zip(["", *arguments], arguments, strict=False):
+        if not argument or re.fullmatch("--[a-z-]+=", argument):
+            named = argument.rstrip("=") or (before if before.startswith("--") else "an argument")
+            raise UserError(f"{named} is empty; give it a value or leave it out")
+
+
+def explain_usage(error: typer.TyperException) -> str:
+    """What was wrong on the command line, and which help says what is accepted."""
+    words = " ".join(error.format_message().split()).rstrip(".").replace(": Input ", ": ")
+    context = getattr(error, "ctx", None)
+    help_of = f" ({context.command_path} --help)" if context else ""
+    return words[0].lower() + words[1:] + help_of
+
+
 def main() -> None:
     raise_when_signalled()
+    print_any_character()
     shorten_warnings()
     try:
-        app()
+        require_values(sys.argv[1:])
+        sys.exit(app(standalone_mode=False, prog_name="python main.py"))
+    except typer.TyperException as error:
+        print(f"error: {explain_usage(error)}", file=sys.stderr)
+        sys.exit(USER_ERROR)
     except Stopped as stopped:
         again = shlex.join(argument for argument in sys.argv if argument not in _ONCE)
         print(f"stopped ({stopped}); to go on: python {again}", file=sys.stderr)

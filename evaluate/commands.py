@@ -1,6 +1,7 @@
 """The commands about whole experiments that compute with TensorFlow, behind main.py's options."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from config import Config, UserError
@@ -14,17 +15,17 @@ from evaluate.plan_lines import plan_lines
 from evaluate.remeasure import remeasure
 from evaluate.report.outputs import write_comparison, write_outputs
 from evaluate.report.results import print_comparison, print_results
+from evaluate.report.terminal import print_lines
 from train.experiment.checks import CHECKED
 from train.experiment.display import progress_bar
-from train.runs.experiment import read_compared_runs, read_runs
+from train.runs.experiment import MeasuredRun
 
 
 def plan(config: Config, out: Path, jobs_at_once: int | None) -> None:
     """Print what an experiment would take."""
     with progress_bar("looking at the data") as on_progress:
         made = make_plan(config, out, jobs_at_once, on_progress)
-    for line in plan_lines(made):
-        print(line)
+    print_lines(plan_lines(made))
 
 
 def check_data(config: Config, path: Path, measuring: Measuring) -> bool:
@@ -58,20 +59,15 @@ def evaluate(run: Path, checkpoint: str) -> None:
     print_comparison(*metrics)
 
 
-def figures(experiment: Path, config: Config | None = None) -> None:
-    """Print the final metrics of an experiment; write its figures, tables and page.
-
-    `config`, if there is one, has the labels and the order of the runs.
-    """
-    runs = read_runs(experiment, config)
+def figures(runs: Sequence[MeasuredRun], experiment: Path) -> None:
+    """Print the final metrics of an experiment; write its figures, tables and page."""
     lines = write_outputs(runs, experiment)
     print_results(runs)
     print(*lines, sep="\n")
 
 
-def compare(folders: list[Path], out: Path) -> None:
+def compare(runs: Sequence[MeasuredRun], out: Path) -> None:
     """Print the final metrics of runs of several experiments; write figures, tables and a page."""
-    runs = read_compared_runs(folders)
     lines = write_comparison(runs, out)
     print_results(runs)
     print(*lines, sep="\n")

@@ -24,6 +24,7 @@ from tests.conftest import (
     make_job,
     read_events,
     read_files,
+    write_measured_run,
     write_run,
 )
 from train.experiment.jobs import list_jobs
@@ -265,7 +266,7 @@ def test_epochs_between_evaluations_have_rows_without_metrics(config_file, comma
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["train.learning_rte=1"], "tiny.yaml: train.learning_rte: unknown key; did you mean"),
+        (["train.learning_rte=1"], "error: --set train.learning_rte: unknown key; did you mean"),
         (["train.batch_size=x"], "train.batch_size: should be a valid integer"),
         (["train.learning_rate=-1"], "train.learning_rate: should be greater than 0"),
         (["train.batch_size=0"], "train.batch_size: should be greater than or equal to 1"),
@@ -324,7 +325,7 @@ def test_a_feature_network_that_is_not_there_is_reported_before_training(
 ):
     path = config_file(**{"evaluate.features": f"inception_v3:{tmp_path}/nowhere.h5"})
     code, _, errors = command("train", path, "--run", "normal_dls_d", "--out", tmp_path)
-    assert_user_error(code, errors, "no such weight file")
+    assert_user_error(code, errors, f"evaluate.features: no such file: {tmp_path}/nowhere.h5")
     assert not (tmp_path / "tiny" / "normal_dls_d" / "seed_0" / "metrics.jsonl").exists()
 
 
@@ -359,6 +360,75 @@ def test_help_is_quick_and_needs_no_tensorflow():
     )
     for name in ("reproduce", "train", "figures"):
         assert name in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("train",), "missing argument 'CONFIG' (python main.py train --help)"),
+        (("train", "x.yaml"), "missing option '--run' (python main.py train --help)"),
+        (("trian",), "no such command 'trian'. Did you mean 'train'? (python main.py --help)"),
+        (("reproduce", "--jbos", "2"), "no such option: --jbos (Possible options: --jobs) (python"),
+        (("reproduce", "--jobs", "0"), "invalid value for '--jobs': should be greater than or eq"),
+        (
+            ("figures", "a", "b"),
+            "got unexpected extra argument(s) (b) (python main.py figures --help)",
+        ),
+        (("train", "x.yaml", "--run", "a", "--out", ""), "--out is empty; give it a value or lea"),
+        (("train", "x.yaml", "--run", "a", "--out="), "--out is empty; give it a value or leave"),
+        (("evaluate", ""), "an argument is empty; give it a value or leave it out"),
+    ],
+)
+def test_usage_errors_are_one_line(command, tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    code, output, errors = command(*arguments)
+    assert_user_error(code, errors, f"error: {message}")
+    assert output == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_wrong_paths_are_told_without_tensorflow(tmp_path):
+    run = tmp_path / "tiny" / "normal_dls_dg" / "seed_0"
+    write_measured_run(tmp_path / "tiny", "normal_dls_dg")
+    image, nowhere = tmp_path / "image.png", tmp_path / "nowhere"
+    image.touch()
+    (run / "images").mkdir()
+    no_run = f"{tmp_path}/tiny: no run here (there is no config.yaml); did you mean {run}?"
+    cases = [
+        *(
+            [name, nowhere, f"{nowhere}: no such folder"]
+            for name in ("sample", "evaluate", "export")
+        ),
+        *([name, run.parents[1], no_run] for name in ("sample", "interpolate", "explore")),
+        ["reconstruct", run / "images", image, f"; did you mean {run}?"],
+        ["reconstruct", run, nowhere, f"no such file or folder: {nowhere}"],
+        ["edit", run, nowhere, "--rank", "1=2", f"no such file or folder: {nowhere}"],
+        ["edit", run, image, "--with", nowhere, "--without", tmp_path, f"folder: {nowhere}"],
+        ["interpolate", run, "--between", image, nowhere, f"no such file: {nowhere}"],
+        ["sample", run, "--out", tmp_path, f"{tmp_path} is there already"],
+        ["sample", image, f"{image}: not a folder"],
+        ["figures", nowhere, f"{nowhere}: no such folder"],
+        ["figures", run, f"(looked for */seed_*/); did you mean {run.parents[1]}?"],
+        ["compare", nowhere, run, "--out", tmp_path / "both", f"{nowhere}: no such folder"],
+        ["import-reference", *[nowhere] * 4, "--out", run, f"no such file: {nowhere}"],
+    ]
+    code = (
+        "import json, sys, main\n"
+        "sys.modules['tensorflow'] = None  # importing it fails\n"
+        "for *sys.argv, _ in json.loads(sys.argv[1]):\n"
+        "    try:\n"
+        "        main.main()\n"
+        "    except SystemExit as ended:\n"
+        "        assert ended.code == 2\n"
+    )
+    listed = json.dumps([["main.py", *map(str, case)] for case in cases])
+    result = subprocess.run(
+        [sys.executable, "-c", code, listed], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    lines = result.stderr.splitlines()
+    for line, case in zip(lines, cases, strict=True):
+        assert line.startswith("error: ")
+        assert line.endswith(case[-1]) or case[-1] + ";" in line
 
 
 def test_a_job_array_shares_the_runs(command, config_file, tmp_path, monkeypatch):

@@ -11,8 +11,11 @@ from typing import Annotated
 import typer
 
 from config import UserError, load
+from data.paths import require_any, require_file
+from data.storage import NewFolder
 from evaluate.inversion import explore_server
 from evaluate.inversion.number_lists import parse_ranges
+from train.runs.folder import RunFolder
 from train.runtime.startup import import_tensorflow
 
 _MOST_IN_SHEET = 1024
@@ -62,6 +65,13 @@ def _with_tensorflow() -> ModuleType:
     return commands
 
 
+def _require_run(run: Path, out: Path | None = None) -> None:
+    """Raise UserError if no run is in a folder, or if something is at `out`."""
+    RunFolder(run).read()
+    if out:
+        NewFolder(out).require_free()
+
+
 @app.command("reconstruct")
 def reconstruct(
     run: RunDir,
@@ -73,6 +83,8 @@ def reconstruct(
     out: Out = None,
 ) -> None:
     """Encode images and generate them again: pairs, single images, latents, PSNR and SSIM."""
+    _require_run(run, out)
+    require_any(images)
     _with_tensorflow().reconstruct(run, checkpoint, images, refine, out)
 
 
@@ -98,6 +110,7 @@ def sample(
             f"a sheet holds {_MOST_IN_SHEET} images; --files writes up to {_MOST_SAMPLES} single "
             "ones"
         )
+    _require_run(run, out)
     commands = _with_tensorflow()
     if ranges:
         commands.sample_seeds(run, checkpoint, ranges, files, out)
@@ -137,6 +150,9 @@ def interpolate(
     lists = [*rank, *element]
     if len(lists) + (between is not None) > 1:
         raise UserError("use one of --rank, --element and --between, once; a list is 1-3 or 1,5,7")
+    _require_run(run, out)
+    for image in between or ():
+        require_any([image])
     commands = _with_tensorflow()
     if between:
         commands.interpolate_between(run, checkpoint, between, out)
@@ -148,6 +164,7 @@ def interpolate(
 @app.command("elements")
 def list_elements(run: RunDir, checkpoint: Checkpoint = "last") -> None:
     """Print all latent elements by importance: rank, index, scale s and variance v."""
+    _require_run(run)
     _with_tensorflow().list_elements(run, checkpoint)
 
 
@@ -180,7 +197,11 @@ def edit(
         raise UserError("say what to change: --element, --rank, or --with and --without")
     if not abs(amount) <= _MOST_AMOUNT:
         raise UserError(f"--amount takes a number up to {_MOST_AMOUNT}. Received: {amount}")
+    _require_run(run, out)
+    require_any(images)
     examples = (with_examples, without_examples) if with_examples else None
+    for folder in examples or ():
+        require_any([folder])
     _with_tensorflow().edit(run, checkpoint, images, element, rank, examples, amount, out)
 
 
@@ -190,6 +211,7 @@ def export(run: RunDir, checkpoint: Checkpoint = "last", out: Out = None) -> Non
 
     They go to RUN_DIR/model, or where --out says.
     """
+    _require_run(run, out)
     _with_tensorflow().export(run, checkpoint, out)
 
 
@@ -203,6 +225,7 @@ def explore(
     checkpoint: Checkpoint = "last",
 ) -> None:
     """Drop images on a page in the browser and move their most important latent elements."""
+    _require_run(run)
     explore_server.require_library()
     with explore_server.listen(port) as listener:
         _with_tensorflow().explore(run, checkpoint, listener)
@@ -226,6 +249,9 @@ def import_reference(
     """Make a run folder from the files that the authors' code saves."""
     config = load(config_file, overrides)
     weights = (mapper, decoder, discriminator)
+    for file in (*weights, variance_window):
+        require_file(file)
+    NewFolder(out).require_free()
     _with_tensorflow().import_reference(config, run, weights, variance_window, out)
 
 
@@ -235,4 +261,5 @@ def export_reference(run: RunDir, checkpoint: Checkpoint = "last", out: Out = No
 
     They go to RUN_DIR/reference, or where --out says.
     """
+    _require_run(run, out)
     _with_tensorflow().export_reference(run, checkpoint, out)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from config import PAPER_RUNS, Config, UserError
+from train.runs.absence import explain_no_experiment
 from train.runs.folder import RunFolder
 
 
@@ -34,7 +35,7 @@ def read_runs(experiment_folder: Path, config: Config | None = None) -> list[Mea
     """
     runs = _find_runs(Path(experiment_folder))
     if not runs:
-        raise UserError(f"{experiment_folder}: no run with metrics here (looked for */seed_*/)")
+        raise UserError(f"{experiment_folder}: {explain_no_experiment(experiment_folder)}")
     if config is None:
         return runs
     listed = config.experiment.runs

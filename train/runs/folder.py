@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from config import Config, UserError, find_run, reason
 from config.loading import parse_yaml, to_yaml, validate_run
 from data.storage import make_folder, write_whole
+from train.runs.absence import explain_no_run
 from train.runs.changes import MAY_CHANGE, list_changes, list_image_changes
 from train.runs.recorded import check_recorded, record_beginning, record_going_on
 from train.runs.rows import append_row, read_rows
@@ -212,7 +213,7 @@ class RunFolder:
     def read(self) -> RunRecord:
         """What config.yaml says about the run. Raises UserError if the folder holds none."""
         if not self.config_path.exists():
-            raise UserError(f"{self.path}: no run here (there is no config.yaml)")
+            raise UserError(f"{self.path}: {explain_no_run(self.path)}")
         where = f"{self.config_path}: damaged"
         try:
             values = parse_yaml(self.config_path.read_text(encoding="utf-8"), where)
