@@ -19,6 +19,7 @@ from config.messages import quote
 FEATURES = "digits, inception_v3, inception_v3:PATH.h5, model:PATH.keras or none"
 SOURCES = "digits, folder:PATH, zip:PATH, celeba:PATH, tfrecord:GLOB or tfds:NAME"
 FIGURES_FOLDER = "figures"  # of an experiment, beside the folders of its runs
+_MOST_WEIGHTS = 10**9
 _TAKEN_NAMES = (FIGURES_FOLDER, "report.html", "check_data.json")  # in an experiment's folder
 
 
@@ -270,6 +271,24 @@ class Config(Section):
                     f"model.{key}: resolution {self.data.resolution} takes {blocks} values, "
                     f"one a size from 8 to {self.data.resolution}. Received: {channels}"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _check_weights(self) -> "Config":
+        """Refuse what no machine could hold, before one tries; the number is a rough one."""
+        model, latent = self.model, self.latent
+        widths = (model.base_channels, *model.synthesis_channels, *model.discriminator_channels)
+        weights = (
+            model.mapper_layers * model.style_units**2
+            + 16 * model.base_channels * model.style_units
+            + sum(18 * width**2 for width in widths)  # two 3x3 convolutions a size
+            + latent.variance_window * latent.dim
+        )
+        if weights > _MOST_WEIGHTS:
+            raise ValueError(
+                f"model: these sizes make about {weights / 1e9:.3g} billion weights, the variance "
+                f"window included; at most {_MOST_WEIGHTS / 1e9:g} billion are accepted"
+            )
         return self
 
     @model_validator(mode="after")

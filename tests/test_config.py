@@ -189,6 +189,21 @@ def test_the_file_is_blamed_for_its_own_mistakes(config_file):
     )
 
 
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["model.style_units=16384", "model.mapper_layers=64"],
+        ["model.base_channels=16384"],
+        ["model.synthesis_channels=[8000, 4]"],
+        ["latent.variance_window=1000000", "latent.dim=1024"],
+    ],
+)
+def test_networks_that_no_machine_can_hold_are_refused(config_file, overrides):
+    error = error_of(config_file(), *overrides)
+    assert "model: these sizes make about " in error
+    assert error.endswith("; at most 1 billion are accepted")
+
+
 def test_digit_features_are_for_digits(config_file):
     path = config_file(**{"data.source": "folder:photos", "evaluate.features": "digits"})
     assert "evaluate.features: digits describes digits only" in error_of(path)
