@@ -404,7 +404,7 @@ def test_wrong_paths_are_told_without_tensorflow(tmp_path):
         ["reconstruct", run, nowhere, f"no such file or folder: {nowhere}"],
         ["edit", run, nowhere, "--rank", "1=2", f"no such file or folder: {nowhere}"],
         ["edit", run, image, "--with", nowhere, "--without", tmp_path, f"folder: {nowhere}"],
-        ["interpolate", run, "--between", image, nowhere, f"no such file: {nowhere}"],
+        ["interpolate", run, "--between", image, nowhere, f"no such file or folder: {nowhere}"],
         ["sample", run, "--out", tmp_path, f"{tmp_path} is there already"],
         ["sample", image, f"{image}: not a folder"],
         ["figures", nowhere, f"{nowhere}: no such folder"],

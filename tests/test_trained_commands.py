@@ -403,14 +403,14 @@ def test_giving_an_image_what_examples_have(command, trained, photo_folder, tmp_
         (["sample", "--seeds", "1", "--seed", "0"], "leave out --seed and --count"),
         (["edit", "x.png"], "say what to change: --element, --rank, or --with and --without"),
         (["edit", "x.png", "--with", "here"], "--with and --without go together"),
-        (["edit", "x.png", "--element", "9=1"], "there is no element 9: use 0 to 5"),
-        (["edit", "x.png", "--element", "1"], "a change is given as ELEMENT=VALUE"),
+        (["edit", "{photo}", "--element", "9=1"], "there is no element 9: use 0 to 5"),
+        (["edit", "{photo}", "--element", "1"], "a change is given as ELEMENT=VALUE"),
         (
-            ["edit", "x.png", "--element", "1=nan"],
+            ["edit", "{photo}", "--element", "1=nan"],
             "value from -1000 to 1000. Received: 1=nan",
         ),
         (
-            ["edit", "x.png", "--rank", "1=-1e39"],
+            ["edit", "{photo}", "--rank", "1=-1e39"],
             "value from -1000 to 1000. Received: 1=-1e39",
         ),
         (
