@@ -5,11 +5,9 @@ train/step.py.
 """
 
 import os
-import re
 import shlex
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated
@@ -19,6 +17,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is impor
 import typer
 
 from config import UserError, in_one_line, load
+from config.usage import explain_usage, require_values
 from data.storage import NewFolder
 from evaluate.inversion import command_line as trained_runs
 from evaluate.measuring import Measuring
@@ -274,22 +273,6 @@ def prepare_to_train(jobs: list[Job], cluster: Cluster, measuring: Measuring) ->
     prepared = prepare_apart(jobs, cluster, measuring)
     print(f"training in {' and '.join(prepared.precisions)} on {prepared.device}")
     return prepared
-
-
-def require_values(arguments: Sequence[str]) -> None:
-    """Raise UserError for an empty argument: as a path it would mean the working folder."""
-    for before, argument in zip(["", *arguments], arguments, strict=False):
-        if not argument or re.fullmatch("--[a-z-]+=", argument):
-            named = argument.rstrip("=") or (before if before.startswith("--") else "an argument")
-            raise UserError(f"{named} is empty; give it a value or leave it out")
-
-
-def explain_usage(error: typer.TyperException) -> str:
-    """What was wrong on the command line, and which help says what is accepted."""
-    words = " ".join(error.format_message().split()).rstrip(".").replace(": Input ", ": ")
-    context = getattr(error, "ctx", None)
-    help_of = f" ({context.command_path} --help)" if context else ""
-    return words[0].lower() + words[1:] + help_of
 
 
 def main() -> None:

@@ -2,20 +2,22 @@
 
 from collections.abc import Iterable, Iterator
 
-from rich.box import SIMPLE
-from rich.console import Console
-from rich.table import Table
-
+from evaluate.report.terminal import print_table
 from evaluate.trained_run import TrainedRun
 
 
 def print_elements(trained: TrainedRun) -> None:
     """Print each latent element's rank, index, scale s and variance v, most important first."""
-    table = Table("rank", "element", "s", "v", box=SIMPLE)
-    for rank, element in _ranked(trained):
-        numbers = (trained.scale[element], trained.variance[element])
-        table.add_row(str(rank), str(element), *map("{:.4g}".format, numbers))
-    Console().print(table)
+    rows = [
+        [
+            str(rank),
+            str(element),
+            f"{trained.scale[element]:.4g}",
+            f"{trained.variance[element]:.4g}",
+        ]
+        for rank, element in _ranked(trained)
+    ]
+    print_table(["rank", "element", "s", "v"], rows)
 
 
 def label_elements(trained: TrainedRun, elements: Iterable[int]) -> list[str]:
