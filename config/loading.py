@@ -77,7 +77,7 @@ def _blame(message: str, where: str | Path, keys: Sequence[str]) -> str:
     """The message about a key behind what is at fault: --set or the config file."""
     key = message.partition(": ")[0] + "."
     is_set = any(f"{name}.".startswith(key) or key.startswith(f"{name}.") for name in keys)
-    return f"--set {message}" if is_set else f"{where}: {message}"
+    return f"{'--set' if is_set else where}: {message}"
 
 
 def validate_run(values: dict[str, Any], run: str, where: str | Path) -> Config:

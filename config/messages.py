@@ -46,7 +46,7 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
         message = _WORDS[kind].format(**first.get("ctx", {}))
     else:
         message = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    if key and kind not in ("extra_forbidden", "missing"):
+    if (key or kind == "model_type") and kind not in ("extra_forbidden", "missing"):
         message = f"{message}. Received: {quote(first['input'])}"
     more = f" (and {len(others)} more)" if others else ""
     return (f"{key}: " if key else "") + message + more

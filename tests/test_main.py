@@ -266,7 +266,7 @@ def test_epochs_between_evaluations_have_rows_without_metrics(config_file, comma
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["train.learning_rte=1"], "error: --set train.learning_rte: unknown key; did you mean"),
+        (["train.learning_rte=1"], "error: --set: train.learning_rte: unknown key; did you mean"),
         (["train.batch_size=x"], "train.batch_size: should be a valid integer"),
         (["train.learning_rate=-1"], "train.learning_rate: should be greater than 0"),
         (["train.batch_size=0"], "train.batch_size: should be greater than or equal to 1"),

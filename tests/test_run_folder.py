@@ -99,7 +99,7 @@ def test_an_unfinished_last_row_does_not_count_and_is_replaced(folder, make_conf
         (row(2, intervals={"fid": [1]}), "intervals.fid: takes [low, high]. Received: [1]"),
         (row(2, intervals={"fid": ["a", 2]}),
          "intervals.fid.0: takes a number or null. Received: 'a'"),
-        (row(2, protocol=None), "protocol: should be an object. Received: None"),
+        (row(2, protocol=None), "protocol: takes keys with values, {KEY: VALUE}. Received: None"),
         (row(2, protocol={"seed": [1]}), "protocol.seed: takes a text or a number. Received: [1]"),
     ],
 )  # fmt: skip
@@ -264,9 +264,10 @@ def test_a_damaged_config_is_one_line(folder, content):
          "'mixed_float16'. Received: 'foo'"),
         ({"seed": "abc"}, "recorded.seed: should be a valid integer. Received: 'abc'"),
         ({"jit_compile": "no"}, "recorded.jit_compile: should be a valid boolean. Received: 'no'"),
-        ({"run": 5}, "recorded.run: should be a valid string. Received: 5"),
-        ({"changes": {}}, "recorded.changes: should be a valid list. Received: {}"),
-        ({"imported": "x"}, "recorded.imported: should be a valid dictionary. Received: 'x'"),
+        ({"run": 5}, "recorded.run: takes text; a number or date needs quotes. Received: 5"),
+        ({"changes": {}}, "recorded.changes: takes a list, [VALUE, ...]. Received: {}"),
+        ({"imported": "x"},
+         "recorded.imported: takes keys with values, {KEY: VALUE}. Received: 'x'"),
     ],
 )  # fmt: skip
 def test_an_edited_record_is_named_with_its_key(folder, make_config, changes, fault):

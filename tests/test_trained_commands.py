@@ -370,12 +370,12 @@ def test_giving_an_image_what_examples_have(command, trained, photo_folder, tmp_
         (["interpolate", "--element", "6"], "there is no element 6: use 0 to 5"),
         (["interpolate", "--rank", "0-2"], "there is no rank 0: use 1 to 6"),
         (["interpolate", "--rank", "first"], "ranks are given as 3, 1-8 or 1,5,7. Received: fi"),
-        (["interpolate", "--rank", ""], "ranks are given as 3, 1-8 or 1,5,7. Received: nothing"),
-        (["interpolate", "--element", ""], "elements are given as 3, 1-8 or 1,5,7. Received: no"),
+        (["interpolate", "--rank", ""], "error: --rank is empty; give it a value or leave it out"),
+        (["interpolate", "--element", ""], "error: --element is empty; give it a value or leave"),
         (["interpolate", "--element", "1,0-2"], "element 1 is given twice. Received: 1,0-2"),
         (["interpolate", "--rank", "1", "--element", "1"], "use one of --rank, --element and"),
         (["interpolate", "--rank", "1", "--rank", "2"], "--between, once; a list is 1-3 or 1,5,7"),
-        (["edit", "{photo}", "--rank", ""], "a change is given as RANK=VALUE, such as 3=1.5"),
+        (["edit", "{photo}", "--rank", "1"], "a change is given as RANK=VALUE, such as 3=1.5"),
         (
             ["edit", "{photo}", "--element", "3=1", "--element", "3=2"],
             "element 3 is set twice: to 1 and to 2",
@@ -388,7 +388,7 @@ def test_giving_an_image_what_examples_have(command, trained, photo_folder, tmp_
             ["edit", "{photo}", "--rank", "1=2", "--element", "4=0.5"],
             "element 4 is set twice: to 0.5 and to 2",
         ),
-        (["sample", "--seeds", ""], "seeds are given as 3, 1-8 or 1,5,7. Received: nothing"),
+        (["sample", "--seeds", ","], "seeds are given as 3, 1-8 or 1,5,7. Received: ,"),
         (["sample", "--seeds", "2-4,4"], "seed 4 is given twice. Received: 2-4,4"),
         (["sample", "--seeds", "2147483648"], "there is no seed 2147483648: use 0 to 2147483647"),
         (
@@ -513,7 +513,7 @@ def test_every_command_can_choose_a_checkpoint(
         (trainer.path, "best", "no best checkpoint; a run keeps one once it has measured FID"),
         (several, "newest", "--checkpoint takes last, best or a step. Received: newest"),
         (several, "-1", "--checkpoint takes last, best or a step. Received: -1"),
-        (several, "", "--checkpoint takes last, best or a step. Received: nothing"),
+        (several, "+1", "--checkpoint takes last, best or a step. Received: +1"),
     ):
         code, _, errors = command(name, run, *more, "--checkpoint", choice)
         assert_user_error(code, errors, message)

@@ -30,8 +30,7 @@ app = typer.Typer()
 def _check_checkpoint(text: str) -> str:
     """Return the text of `--checkpoint`. Raises UserError for what can name no checkpoint."""
     if not re.fullmatch(r"last|best|\d{1,18}", text, re.ASCII):
-        received = text or "nothing"
-        raise UserError(f"--checkpoint takes last, best or a step. Received: {received}")
+        raise UserError(f"--checkpoint takes last, best or a step. Received: {text}")
     return text
 
 

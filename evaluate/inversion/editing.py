@@ -59,7 +59,7 @@ def _parse_assignment(text: str, trained: TrainedRun, by_rank: bool) -> tuple[in
         kind = "RANK" if by_rank else "ELEMENT"
         raise UserError(
             f"a change is given as {kind}=VALUE, such as 3=1.5, with a value from "
-            f"-{LARGEST_VALUE} to {LARGEST_VALUE}. Received: {text or 'nothing'}"
+            f"-{LARGEST_VALUE} to {LARGEST_VALUE}. Received: {text}"
         ) from error
     require_number(number, *_numbering(trained, by_rank))
     return _to_index(number, trained, by_rank), value

@@ -16,8 +16,7 @@ def parse_ranges(text: str, kind: str, least: int, greatest: int) -> list[range]
     for part in text.split(","):
         match = re.fullmatch(r"\s*(\d{1,20})(?:-(\d{1,20}))?\s*", part, re.ASCII)
         if not match:
-            received = text or "nothing"
-            raise UserError(f"{kind}s are given as 3, 1-8 or 1,5,7. Received: {received}")
+            raise UserError(f"{kind}s are given as 3, 1-8 or 1,5,7. Received: {text}")
         first, last = int(match[1]), int(match[2] or match[1])
         require_number(first, kind, least, greatest)
         require_number(last, kind, least, greatest)
