@@ -39,7 +39,7 @@ def write_whole(path: str | Path, write: Callable[[Path], object]) -> None:
 
 def make_folder(path: Path) -> None:
     """Make a folder and the missing ones above it, if it is missing; then all are on disk."""
-    if not path.is_dir():
+    if not path.exists():
         make_folder(path.parent)
         path.mkdir(exist_ok=True)
         flush(path.parent)
