@@ -160,7 +160,7 @@ class Checkpoints:
             self._write(folder, step)
             steps = self.folder.saved_steps(best=folder == self.folder.best)
             newest = [steps[number] for number in sorted(steps) if number <= step][-kept:]
-            _write_list(folder, newest)
+            _write_list(folder, newest)  # it flushes the folder: all new names are on disk
         except (tf.errors.OpError, OSError) as error:
             raise UserError(
                 f"{folder}: cannot save a checkpoint: {first_line(error)}; the earlier ones are "
@@ -176,7 +176,6 @@ class Checkpoints:
             for file in sorted(Path(unfinished).iterdir()):
                 flush(file)
                 file.rename(folder / file.name)
-        flush(folder)
 
 
 def _write_list(folder: Path, paths: list[Path]) -> None:
