@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from config import UserError
 from config.messages import explain
-from config.sections import Count, Seed
+from config.sections import Count, ImageCount, Seed
 
 PACKAGES = ("tensorflow", "keras", "numpy", "scipy")
 
@@ -21,9 +21,9 @@ class RecordedImages(BaseModel):
 
     model_config = ConfigDict(strict=True)
 
-    train: Count
+    train: ImageCount
     train_digest: str
-    test: int
+    test: ImageCount
     test_digest: str
 
 
