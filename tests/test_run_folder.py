@@ -51,10 +51,11 @@ def folder(free):
 def test_rows_are_appended_and_read_again(folder, make_config):
     assert folder.rows() == []
     folder.write_config(make_config(), RUN, 0, "cpu")
-    folder.append(row(1, fid=3.0))
-    folder.append(row(2, fid=None))
-    assert folder.rows() == [row(1, fid=3.0), row(2, fid=None)]
-    assert [folder.has_row(epoch) for epoch in (1, 2, 3)] == [True, True, False]
+    rows = [row(1, fid=3.0, step=4), row(2, fid=None, step=8)]
+    for each in rows:
+        folder.append(each)
+    assert folder.rows() == rows
+    assert [folder.last_step(epoch) for epoch in (1, 2, 3)] == [4, 8, None]
     assert folder.epochs_done() == 2
 
 

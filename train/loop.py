@@ -60,7 +60,7 @@ def train_run(
     step = checkpoints.restore() or 0
     progress = checkpoints.progress
     first = max(1, int(progress.epoch))
-    is_done = processes.from_chief(writer.has_row(first, step))
+    is_done = processes.from_chief(writer.last_step(first)) == step
     if step:
         on_resume(first, step, is_done)
     for epoch in range(first + is_done, config.train.epochs + 1):
@@ -69,8 +69,9 @@ def train_run(
         trainer.set_epoch(epoch - 1)
         trained = _Epoch(config, trainer, train_images, checkpoints, writer, seed, on_steps, step)
         row = trained.train()
-        step = row["step"]
-        if processes.from_chief(writer.has_row(epoch)):
+        before = processes.from_chief(writer.last_step(epoch))
+        step = max(row["step"], before or 0)  # other images may make the repeated epoch shorter
+        if before is not None:
             continue
         row |= _evaluate_epoch(config, evaluator, epoch, writer)
         row["protocol"] = evaluator.protocol(epoch)

@@ -4,7 +4,6 @@ import contextlib
 import fcntl
 import itertools
 import json
-import math
 import os
 import platform
 import time
@@ -18,7 +17,7 @@ from data.storage import make_folder, write_whole
 from train.runs.absence import explain_no_run
 from train.runs.changes import MAY_CHANGE, list_changes, list_image_changes
 from train.runs.recorded import check_recorded, record_beginning, record_going_on
-from train.runs.rows import append_row, read_rows
+from train.runs.rows import append_row, has_lowest_fid, read_rows
 
 CHECKPOINT_NAME = "step"
 
@@ -149,20 +148,14 @@ class RunFolder:
         self.require_present()
         append_row(self.metrics_path, row)
 
-    def has_row(self, epoch: int, step: int | None = None) -> bool:
-        """Whether the epoch has a row; with `step`, whether it ended after so many steps in all."""
-        rows = [row for row in self.rows() if row["epoch"] == epoch]
-        return any(step is None or row.get("step") == step for row in rows)
+    def last_step(self, epoch: int) -> int | None:
+        """The step, of all, after which an epoch ended; None if the epoch has no row."""
+        steps = [row.get("step") or 0 for row in self.rows() if row["epoch"] == epoch]
+        return max(steps, default=None)
 
     def is_best(self, row: dict[str, Any]) -> bool:
         """Whether a new row has a lower FID than all rows before with the same protocol."""
-        protocol = _comparable(row["protocol"])
-        before = [
-            old["fid"]
-            for old in self.rows()
-            if old.get("fid") is not None and _comparable(old["protocol"]) == protocol
-        ]
-        return row.get("fid") is not None and row["fid"] < min(before, default=math.inf)
+        return has_lowest_fid(row, self.rows())
 
     def epochs_done(self) -> int:
         """The last epoch that has a row; 0 if there is none."""
@@ -256,11 +249,3 @@ class RunFolder:
                 return
         text = to_yaml(config.model_dump() | {"recorded": recorded})
         write_whole(self.config_path, lambda path: path.write_text(text, encoding="utf-8"))
-
-
-def _comparable(protocol: dict[str, Any]) -> dict[str, Any]:
-    """How metrics were made, without what may differ within a run.
-
-    The seed differs from epoch to epoch, and older rows have no resolution.
-    """
-    return {name: v for name, v in protocol.items() if name not in ("seed", "resolution")}

@@ -2,6 +2,7 @@
 
 import math
 import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -76,6 +77,25 @@ def append_row(path: Path, row: dict[str, Any]) -> None:
         file.flush()
         os.fsync(file.fileno())
     flush(path.parent)
+
+
+def has_lowest_fid(row: Mapping[str, Any], others: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether a row has a lower FID than all others with the same protocol."""
+    protocol = _comparable(row["protocol"])
+    fids = [
+        other["fid"]
+        for other in others
+        if other.get("fid") is not None and _comparable(other["protocol"]) == protocol
+    ]
+    return row.get("fid") is not None and row["fid"] < min(fids, default=math.inf)
+
+
+def _comparable(protocol: Mapping[str, Any]) -> dict[str, Any]:
+    """How metrics were made, without what may differ within a run.
+
+    The seed differs from epoch to epoch, and older rows have no resolution.
+    """
+    return {name: v for name, v in protocol.items() if name not in ("seed", "resolution")}
 
 
 def _read(path: Path) -> tuple[list[dict[str, Any]], int]:

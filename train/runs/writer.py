@@ -43,9 +43,9 @@ class RunWriter:
         if self.is_chief:
             self.folder.write_config(config, run, seed, device, **begun_with)
 
-    def has_row(self, epoch: int, step: int | None = None) -> bool:
-        """See `RunFolder.has_row`."""
-        return self.is_chief and self.folder.has_row(epoch, step)
+    def last_step(self, epoch: int) -> int | None:
+        """See `RunFolder.last_step`."""
+        return self.folder.last_step(epoch) if self.is_chief else None
 
     def is_best(self, row: Mapping[str, Any]) -> bool:
         """Whether an epoch's row has the best FID so far."""
