@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
-from config import Config
+from config import Config, UserError
 from evaluate.evaluator import Evaluator
 from tests.conftest import SMALLEST, TINY, merge, run_in
 from train.runs.checkpoints import Checkpoints, restore_newest
@@ -133,6 +133,19 @@ def test_a_checkpoint_of_tensorflows_manager_is_read(folder):
     )
     manager.save(checkpoint_number=3)
     assert restore(folder) == (3, 7)
+
+
+def test_a_checkpoint_with_more_statistics_than_the_code_knows_is_one_line(folder, monkeypatch):
+    monkeypatch.setattr(State, "statistics", ("encoder_loss", "r1_penalty"))
+    save(folder, 3)
+    monkeypatch.setattr(State, "statistics", ("encoder_loss",))
+    with pytest.raises(UserError) as refused:
+        restore(folder)
+    assert str(refused.value) == (
+        f"{folder.checkpoints}: another version of this code saved them; they can be used (sample, "
+        "reconstruct, evaluate), but not trained on; --fresh starts over, after moving the run "
+        "aside"
+    )
 
 
 def test_checkpoints_that_a_training_replaces_meanwhile(folder, monkeypatch, recwarn):

@@ -62,10 +62,7 @@ def restore_newest(
                 warnings.warn(f"{saved.path} cannot be read: {first_line(error)}", stacklevel=2)
         tried |= untried
     if holds_other_objects:
-        raise UserError(
-            f"{folder.checkpoints}: another version of this code saved them; they can be used "
-            "(sample, reconstruct, evaluate), but not trained on"
-        )
+        raise _of_another_version(folder)
     if is_damaged or (steps is None and has_metrics):
         raise UserError(f"{folder.checkpoints}: no checkpoint that can be read")
     return None
@@ -73,6 +70,13 @@ def restore_newest(
 
 def _misfit(folder: RunFolder, path: Path, why: str) -> UserError:
     return UserError(f"{folder.config_path} does not fit the weights of {path.name}: {why}")
+
+
+def _of_another_version(folder: RunFolder) -> UserError:
+    return UserError(
+        f"{folder.checkpoints}: another version of this code saved them; they can be used (sample, "
+        "reconstruct, evaluate), but not trained on"
+    )
 
 
 def _restore(checkpoint: tf.train.Checkpoint, path: Path, is_whole: bool) -> None:
@@ -134,7 +138,8 @@ class Checkpoints:
         if self._processes.is_chief:
             try:
                 step = restore_newest(self._checkpoint, self.folder)
-                self.progress.complete()
+                if not self.progress.complete():
+                    raise _of_another_version(self.folder)
             except UserError as error:
                 advice = "--fresh starts over, after moving the run aside"
                 raise UserError(f"{error}; {advice}") from error

@@ -60,15 +60,19 @@ class Progress(tf.Module):
         zeros = np.zeros((2, len(self.names)))
         return tf.Variable(zeros, shape=tf.TensorShape(None), dtype=tf.float64, trainable=False)
 
-    def complete(self) -> None:
+    def complete(self) -> bool:
         """Fill up what an older checkpoint holds: the first names' means over the epoch alone.
 
-        The other means then begin at this checkpoint.
+        The other means then begin at this checkpoint. Returns False, and changes nothing, if the
+        checkpoint holds more than `names`, as one of a newer version of this code may.
         """
-        for variable in (self.sums, self.counts):
-            saved = np.atleast_2d(variable.numpy())
-            missing = np.subtract((2, len(self.names)), saved.shape)
-            variable.assign(np.pad(saved, [(0, count) for count in missing]))
+        saved = [np.atleast_2d(variable.numpy()) for variable in (self.sums, self.counts)]
+        missing = np.subtract((2, len(self.names)), [array.shape for array in saved])
+        if np.any(missing < 0):
+            return False
+        for variable, array, counts in zip((self.sums, self.counts), saved, missing, strict=True):
+            variable.assign(np.pad(array, [(0, count) for count in counts]))
+        return True
 
     def assign(
         self, epoch: int, step: int, seconds: float, means: StepMeans, recent_means: StepMeans
