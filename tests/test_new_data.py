@@ -20,6 +20,7 @@ from tests.conftest import (
 from train.experiment.checks import check_jobs
 from train.runs.folder import RunFolder
 from train.runtime.cluster import Cluster
+from train.runtime.distribution import Processes
 
 RUN = "normal_dls_dg"
 ALL_PHOTOS = SMALLEST | {
@@ -106,6 +107,23 @@ def test_an_epoch_that_becomes_shorter_or_longer_goes_on_in_its_middle(
     assert folder.recorded()["changes"][0].endswith(f"images to train: 36, now {train_size}")
 
 
+def test_steps_never_go_back_where_the_newest_checkpoint_is_damaged(in_second_epoch, tmp_path):
+    """The second epoch is repeated with fewer images; its row, after step 18, stays."""
+    folder = RunFolder(shutil.copytree(in_second_epoch.path, tmp_path / "run"))
+    with folder.locked():
+        folder.append(folder.rows()[0] | {"epoch": 2, "step": 18, "images_seen": 72})
+    for name in ("index", "data-00000-of-00001"):
+        (folder.checkpoints / f"step-18.{name}").write_bytes(b"")
+    text = folder.config_path.read_text()
+    folder.config_path.write_text(text.replace("train_size: 36", "train_size: 4"))
+    changes = SMALLEST | {"data.train_size": 4, "train.epochs": 3}
+    config = Config.model_validate(merge(TINY, changes))
+    with pytest.warns(UserWarning, match="step-18 cannot be read"):
+        run_in(config, folder.path, accept_new_data=True)
+    assert steps_of(folder) == [(1, 9, 36), (2, 18, 72), (3, 19, 76)]
+    assert max(folder.saved_steps()) == 19
+
+
 def test_other_images_of_the_same_number_are_told_from_the_same_ones(tmp_path, make_config):
     folder = RunFolder(tmp_path)
     folder.write_config(make_config(), RUN, 0, "cpu", images=IMAGES)
@@ -114,6 +132,13 @@ def test_other_images_of_the_same_number_are_told_from_the_same_ones(tmp_path, m
     with pytest.raises(UserError, match=rf"was trained on other images \({change}\); --accept"):
         folder.check_images(IMAGES | {"test_digest": "cc"}, accept=False)
     assert folder.check_images(IMAGES | {"test_digest": "cc"}, accept=True) == [change]
+
+
+def test_millions_of_images_are_recorded(tmp_path, make_config):
+    folder = RunFolder(tmp_path)
+    millions = IMAGES | {"train": 3_000_000, "test": 2_000_000}
+    folder.write_config(make_config(), RUN, 0, "cpu", images=millions)
+    assert folder.check_images(millions, accept=False) == []
 
 
 def test_the_images_of_an_older_or_imported_run_are_recorded_when_it_goes_on(tmp_path, make_config):
@@ -136,6 +161,18 @@ def test_the_chief_alone_decides_about_other_images(tmp_path, make_config):
                 check_jobs([job], cluster, Measuring(tmp_path))
         else:
             assert check_jobs([job], cluster, Measuring(tmp_path)).steps_per_epoch == [4]
+
+
+def test_the_processes_of_a_cluster_compare_the_content_of_their_images(
+    make_config, tmp_path, monkeypatch
+):
+    compared, config = {}, make_config(**SMALLEST | {"train.epochs": 1})
+    monkeypatch.setattr(
+        Processes, "require_same", lambda self, what, value: compared.update({what: value})
+    )
+    with eagerly():
+        run_in(config, tmp_path / "run")
+    assert compared["images"] == open_splits(config.data)[1]
 
 
 def record_of(make_config, source, **changes):

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from config import Config
 from config.sections import TrainConfig
-from data.loading import SPLITS, ImagesRecord, check_size, open_splits
+from data.loading import ImagesRecord, check_size, open_splits
 from data.stored import Images
 from train.experiment.jobs import (
     Connected,
@@ -55,7 +55,9 @@ def run_job(
             job.check_images(images_record)  # they may have changed since the preparation
         replicas = strategy.num_replicas_in_sync
         _write_config(job, writer, device, threads, replicas, images_record)
-        _train(job, images, writer, strategy, device.train_config, measuring, on_event)
+        _train(
+            job, images, images_record, writer, strategy, device.train_config, measuring, on_event
+        )
 
 
 def _write_config(
@@ -82,6 +84,7 @@ def _write_config(
 def _train(
     job: Job,
     images: Mapping[str, Images],
+    images_record: ImagesRecord,
     writer: RunWriter,
     strategy: tf.distribute.Strategy,
     train_config: TrainConfig,
@@ -95,7 +98,7 @@ def _train(
         train_config = train_config.model_copy(update=processes.from_chief(decided))
         config = job.config.model_copy(update={"train": train_config})
         processes.require_same("settings", [_shared_settings(config), job.run, job.seed])
-        processes.require_same("numbers of images", [len(images[split]) for split in SPLITS])
+        processes.require_same("images", images_record)
         trainer = Trainer(config, None, job.seed)
         check_size(config, "test", len(images["test"]))
         evaluator = measuring.open(config, trainer, processes, images["test"])
