@@ -44,7 +44,7 @@ def count_power_losses_survived(
 ) -> tuple[int, int]:
     """Train on new disks that lose power; returns (losses survived, losses).
 
-    The second is 0 where no such disk can be made.
+    The second is smaller than `losses`, or 0, where no such disk can be made.
     """
     chance = random.Random(seed)
     survived = 0
@@ -54,8 +54,8 @@ def count_power_losses_survived(
             with Disk(folder / str(number)) as disk:
                 is_survived = ends_as_expected(config, disk, row, chance, expected)
         except (OSError, subprocess.CalledProcessError) as error:
-            print(f"no power was cut, which takes root and ext4: {error}")
-            return 0, 0
+            print(f"no more power is cut, which takes root and ext4: {error}")
+            return survived, number
         survived += is_survived
         end = f"ended {_as_or_unlike(is_survived)} the one left alone"
         print(f"power lost at row {row}: {end}", flush=True)
