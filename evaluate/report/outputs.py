@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from config.sections import FIGURES_FOLDER
+from config.values import FIGURES_FOLDER
 from data.storage import NewFolder
 from evaluate.report.figures import draw_figures
 from evaluate.report.page import write_report

@@ -16,7 +16,7 @@ from PIL import Image, ImageColor
 from plotly.offline import get_plotlyjs
 
 from config import UserError
-from config.sections import FIGURES_FOLDER
+from config.values import FIGURES_FOLDER
 from data.storage import write_whole
 from evaluate.report.charts import Chart, choose_charts
 from evaluate.report.plots import SCALE_LAYOUT, plain, plot_chart

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from config import UserError
 from config.messages import explain
-from config.sections import Count, ImageCount, Seed
+from config.values import Count, ImageCount, Seed
 
 PACKAGES = ("tensorflow", "keras", "numpy", "scipy")
 
