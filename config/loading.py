@@ -1,5 +1,6 @@
 """Config files. See `load`."""
 
+import copy
 import re
 import warnings
 from collections.abc import Hashable, Sequence
@@ -32,8 +33,13 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     values = parse_yaml(text, where=path)
     if not isinstance(values, dict):
         raise UserError(f"{path}: a config file has sections such as data: and train:")
-    keys = [_override(values, override) for override in overrides]
-    config = validate(values, path, keys)
+    changed = copy.deepcopy(values)
+    keys = [_override(changed, override) for override in overrides]
+    try:
+        config = _validate(changed)
+    except UserError as error:
+        is_in_file = _first_fault(error) == _find_fault(values)
+        raise UserError(f"{path if is_in_file else '--set'}: {error}") from error
     for key in keys:
         _require_effect(config, key)
     return config
@@ -57,37 +63,43 @@ def override_run(config: Config, run: str, overrides: Sequence[str]) -> Config:
     return config
 
 
-def validate(values: dict[str, Any], where: str | Path, keys: Sequence[str] = ()) -> Config:
-    """Make a `Config` from nested dicts.
+def validate_run(values: dict[str, Any], run: str, where: str | Path) -> Config:
+    """The `Config` of one run, from its resolved values, as nested dicts.
 
-    Raises UserError for a fault. It begins with `where`, or with --set if the fault is in one of
-    the `keys`, which --set gave.
+    Raises UserError for a fault. It begins with `where`.
     """
     try:
-        config = Config.model_validate(values)
-        resolve_runs(config)
-    except ValidationError as error:
-        raise UserError(_blame(explain(error, Config), where, keys)) from error
+        return resolve_run(_parse(values), run)
     except UserError as error:
-        raise UserError(_blame(str(error), where, keys)) from error
+        raise UserError(f"{where}: {error}") from error
+
+
+def _validate(values: dict[str, Any]) -> Config:
+    """Make a `Config` from nested dicts. Raises UserError for a fault, also in one of its runs."""
+    config = _parse(values)
+    resolve_runs(config)
     return config
 
 
-def _blame(message: str, where: str | Path, keys: Sequence[str]) -> str:
-    """The message about a key behind what is at fault: --set or the config file."""
-    key = message.partition(": ")[0] + "."
-    is_set = any(f"{name}.".startswith(key) or key.startswith(f"{name}.") for name in keys)
-    return f"{'--set' if is_set else where}: {message}"
-
-
-def validate_run(values: dict[str, Any], run: str, where: str | Path) -> Config:
-    """The `Config` of one run, from its resolved values. Raises UserError as `validate` does."""
+def _parse(values: dict[str, Any]) -> Config:
     try:
-        return resolve_run(Config.model_validate(values), run)
+        return Config.model_validate(values)
     except ValidationError as error:
-        raise UserError(f"{where}: {explain(error, Config)}") from error
+        raise UserError(explain(error, Config)) from error
+
+
+def _find_fault(values: dict[str, Any]) -> str | None:
+    """The first fault of a config, in words; None if there is none."""
+    try:
+        _validate(values)
     except UserError as error:
-        raise UserError(f"{where}: {error}") from error
+        return _first_fault(error)
+    return None
+
+
+def _first_fault(error: UserError) -> str:
+    """The message without the number of other faults."""
+    return str(error).partition(" (and ")[0]
 
 
 def parse_yaml(text: str, where: str | Path) -> Any:

@@ -173,6 +173,11 @@ def test_wrong_values(config_file, override, message):
             "experiment.runs={a: {set: {latent.dmi: 3}}}",
             "--set: experiment.runs.a.set: latent.dmi: unknown key; did you mean dim?",
         ),
+        (
+            "data.resolution=32",
+            "--set: model.synthesis_channels: resolution 32 takes 3 values, one a size from 8 to "
+            "32. Received: [8, 4]",
+        ),
     ],
 )
 def test_what_set_broke_is_not_blamed_on_the_file(config_file, override, message):
@@ -183,10 +188,8 @@ def test_the_file_is_blamed_for_its_own_mistakes(config_file):
     path = config_file(**{"train.epochs": "three"})
     message = f"{path}: train.epochs: should be a valid integer"
     assert message in error_of(path, "train.batch_size=2")
-    path = config_file()
-    assert f"{path}: model.synthesis_channels: resolution 32" in error_of(
-        path, "data.resolution=32"
-    )
+    message = f"{path}: train.epochs: should be a valid integer. Received: 'three' (and 1 more)"
+    assert error_of(path, "train.learning_rate=2") == message
 
 
 @pytest.mark.parametrize(
