@@ -7,7 +7,6 @@ train/step.py.
 import os
 import shlex
 import sys
-import time
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated
@@ -22,11 +21,22 @@ from data.storage import NewFolder
 from evaluate.inversion import command_line as trained_runs
 from evaluate.measuring import Measuring
 from evaluate.metrics.table import summarise
+from evaluate.options import (
+    RESULTS,
+    AcceptNewData,
+    Checkpoint,
+    ConfigFile,
+    Fresh,
+    JobsAtOnce,
+    Overrides,
+    ResultsFolder,
+    RunCount,
+    RunDir,
+    RunIndex,
+)
 from evaluate.report.terminal import print_any_character
-from train.experiment.display import Display
+from train.experiment.all_jobs import check_folders, train_alone, train_jobs
 from train.experiment.jobs import (
-    Job,
-    Prepared,
     experiment_folder,
     list_jobs,
     make_job,
@@ -34,11 +44,10 @@ from train.experiment.jobs import (
     select_jobs,
     shared_distribution,
 )
-from train.experiment.launch import default_jobs_at_once, run_jobs, train_job
-from train.experiment.preparation import JobError, prepare_apart
+from train.experiment.preparation import JobError
 from train.runs.experiment import read_compared_runs, read_runs
 from train.runs.folder import RunFolder
-from train.runtime.cluster import Cluster, read_cluster
+from train.runtime.cluster import read_cluster
 from train.runtime.signals import Stopped, raise_when_signalled
 from train.runtime.startup import import_tensorflow, shorten_warnings
 
@@ -49,35 +58,6 @@ _ONCE = ("--fresh", "--accept-new-data")  # not again, if the command is interru
 app = typer.Typer(
     help=__doc__, pretty_exceptions_enable=False, add_completion=False, rich_markup_mode=None
 )
-ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="a YAML file, see configs/")]
-Overrides = Annotated[
-    list[str], typer.Option("--set", metavar="KEY=VALUE", help="override a key: train.epochs=3")
-]
-Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="where results go")]
-JobsAtOnce = Annotated[
-    int | None,
-    typer.Option(
-        "--jobs",
-        min=1,
-        metavar="N",
-        help="runs at once [one for each GPU; without GPUs, one for each core]",
-    ),
-]
-RunIndex = Annotated[
-    int | None,
-    typer.Option(
-        "--run-index", min=0, metavar="I", help="train share I of --run-count shares, from 0"
-    ),
-]
-RunCount = Annotated[
-    int | None,
-    typer.Option("--run-count", min=1, metavar="N", help="take only every N-th run, draw nothing"),
-]
-RESULTS = Path("results")
-Fresh = Annotated[bool, typer.Option("--fresh", help="start over; the old run is moved aside")]
-AcceptNewData = Annotated[
-    bool, typer.Option("--accept-new-data", help="go on though the images have changed")
-]
 
 
 @app.callback(invoke_without_command=True)
@@ -94,7 +74,7 @@ def default(
 def reproduce(
     config_file: ConfigFile = QUICK,
     overrides: Overrides = [],
-    out: Out = RESULTS,
+    out: ResultsFolder = RESULTS,
     jobs_at_once: JobsAtOnce = None,
     run_index: RunIndex = None,
     run_count: RunCount = None,
@@ -117,7 +97,9 @@ def reproduce(
     if cluster.is_alone:  # the processes of a cluster must all go through the same runs
         to_do = [job for job in jobs if job.epochs_left()]
     print(f"{config.experiment.name}: {len(to_do)} of {len(jobs)} runs to train", flush=True)
-    failures = train_all(to_do, cluster, Measuring(out), jobs_at_once) if to_do else []
+    failures: list[str] = []
+    if to_do:
+        failures = train_jobs(to_do, cluster, Measuring(out), summarise, jobs_at_once)
     folder = experiment_folder(config, out)
     if run_count is not None:
         print(f"when all runs are done: python main.py figures {shlex.quote(str(folder))}")
@@ -167,12 +149,7 @@ def train(
         print(f"complete: {job.folder.epochs_done()} of {job.config.train.epochs} epochs")
         return
     measuring = Measuring(job.folder.results_folder if resume else out or RESULTS)
-    prepared = prepare_to_train([job], cluster, measuring)
-    with Display([job], prepared.steps_per_epoch, summarise) as display:
-        if cluster.is_alone:
-            train_job(job, cluster, measuring, display.update)
-        elif failures := run_jobs([job], cluster, measuring, display.update, jobs_at_once=1):
-            raise UserError(failures[0])
+    train_alone(job, cluster, measuring, summarise)
     if cluster.is_chief:
         print(f"metrics, images and checkpoints are in {job.folder.path}")
 
@@ -181,7 +158,7 @@ def train(
 def plan(
     config_file: ConfigFile,
     overrides: Overrides = [],
-    out: Out = RESULTS,
+    out: ResultsFolder = RESULTS,
     jobs_at_once: JobsAtOnce = None,
 ) -> None:
     """Say what an experiment would take, without training: hours, memory, disk."""
@@ -190,7 +167,9 @@ def plan(
 
 
 @app.command("check-data")
-def check_data(config_file: ConfigFile, overrides: Overrides = [], out: Out = RESULTS) -> None:
+def check_data(
+    config_file: ConfigFile, overrides: Overrides = [], out: ResultsFolder = RESULTS
+) -> None:
     """Read every image once and report what is there; exit code 1 if training would fail."""
     config = load(config_file, overrides)
     path = experiment_folder(config, out) / "check_data.json"
@@ -199,7 +178,7 @@ def check_data(config_file: ConfigFile, overrides: Overrides = [], out: Out = RE
 
 
 @app.command("evaluate")
-def evaluate(run: trained_runs.RunDir, checkpoint: trained_runs.Checkpoint = "last") -> None:
+def evaluate(run: RunDir, checkpoint: Checkpoint = "last") -> None:
     """Measure a checkpoint of a run again and compare with what was recorded."""
     RunFolder(run).read()
     with_tensorflow().evaluate(run, checkpoint)
@@ -238,41 +217,6 @@ def with_tensorflow() -> ModuleType:
     from evaluate import commands
 
     return commands
-
-
-def check_folders(jobs: list[Job], cluster: Cluster, fresh: bool) -> None:
-    """Move old runs aside if asked to; refuse folders in which the jobs cannot go on."""
-    if cluster.is_chief:
-        for job in jobs:
-            if fresh:
-                move_aside(job)
-            job.check_folder()
-
-
-def move_aside(job: Job) -> None:
-    aside = job.folder.move_aside()
-    if aside:
-        print(f"moved {job.folder.path} to {aside}")
-
-
-def train_all(
-    jobs: list[Job], cluster: Cluster, measuring: Measuring, jobs_at_once: int | None
-) -> list[str]:
-    """Train jobs side by side; returns the messages of those that failed."""
-    start = time.perf_counter()
-    print("looking at the data and the feature network ...", flush=True)
-    prepared = prepare_to_train(jobs, cluster, measuring)
-    count = jobs_at_once or default_jobs_at_once(jobs, prepared.gpus)
-    with Display(jobs, prepared.steps_per_epoch, summarise) as display:
-        failures = run_jobs(jobs, cluster, measuring, display.update, count, prepared.gpus)
-    print(f"trained in {(time.perf_counter() - start) / 60:.1f} minutes")
-    return failures
-
-
-def prepare_to_train(jobs: list[Job], cluster: Cluster, measuring: Measuring) -> Prepared:
-    prepared = prepare_apart(jobs, cluster, measuring)
-    print(f"training in {' and '.join(prepared.precisions)} on {prepared.device}")
-    return prepared
 
 
 def main() -> None:

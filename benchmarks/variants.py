@@ -19,10 +19,8 @@ from benchmarks.runs import first_run, vary_run
 from config import Config, load
 from evaluate.measuring import Measuring
 from evaluate.metrics.table import summarise
-from train.experiment.display import Display
+from train.experiment.all_jobs import train_jobs
 from train.experiment.jobs import Job, list_jobs, shared_distribution
-from train.experiment.launch import default_jobs_at_once, run_jobs
-from train.experiment.preparation import prepare_apart
 from train.runtime.cluster import read_cluster
 
 VARIANTS = {
@@ -53,10 +51,7 @@ def train_all(config: Config, out: Path) -> list[Job]:
         job.check_folder()
     to_do = [job for job in jobs if job.epochs_left()]
     if to_do:
-        prepared = prepare_apart(to_do, cluster, measuring)
-        count = default_jobs_at_once(to_do, prepared.gpus)
-        with Display(to_do, prepared.steps_per_epoch, summarise) as display:
-            failures = run_jobs(to_do, cluster, measuring, display.update, count, prepared.gpus)
+        failures = train_jobs(to_do, cluster, measuring, summarise)
         if failures:
             raise SystemExit("; ".join(failures))
     return jobs

@@ -23,6 +23,7 @@ import yaml
 
 import main
 from config import Config, resolve_run
+from train.experiment import all_jobs
 from train.experiment.jobs import Job
 from train.experiment.preparation import prepare
 from train.runs.folder import RunFolder
@@ -106,7 +107,7 @@ def command(monkeypatch, capfd):
 
     Preparations are made in this process too: another would have to import TensorFlow again.
     """
-    monkeypatch.setattr(main, "prepare_apart", prepare)
+    monkeypatch.setattr(all_jobs, "prepare_apart", prepare)
 
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["main.py", *map(str, arguments)])

@@ -27,6 +27,7 @@ from tests.conftest import (
     write_measured_run,
     write_run,
 )
+from train.experiment import all_jobs
 from train.experiment.jobs import list_jobs
 from train.experiment.launch import default_jobs_at_once
 from train.experiment.preparation import JobError, prepare, prepare_apart
@@ -66,7 +67,7 @@ def same_in_tensorboard(folder):
 def test_reproduce_trains_all_runs_once_and_draws_the_figures(
     config_file, command, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(main, "prepare_apart", prepare_apart)  # as a user has it
+    monkeypatch.setattr(all_jobs, "prepare_apart", prepare_apart)  # as a user has it
     arguments = ("reproduce", config_file(), "--out", tmp_path, "--jobs", "2")
     code, output, errors = command(*arguments)
     assert (code, errors) == (0, "")
@@ -89,7 +90,7 @@ def test_reproduce_trains_all_runs_once_and_draws_the_figures(
     assert "normal_dls_dg, seed 0" in (experiment / "report.html").read_text(encoding="utf-8")
     before = (experiment / "normal_dls_dg" / "seed_0" / "metrics.jsonl").read_bytes()
 
-    monkeypatch.setattr(main, "prepare_apart", prepare)
+    monkeypatch.setattr(all_jobs, "prepare_apart", prepare)
     code, output, _ = command(*arguments)
     assert code == 0
     assert "0 of 2 runs to train" in output
@@ -223,7 +224,7 @@ def test_one_failing_run_does_not_stop_the_others(config_file, command, tmp_path
         broken.write_text(yaml.safe_dump(changed))
         return prepared
 
-    monkeypatch.setattr(main, "prepare_apart", prepare_then_break)
+    monkeypatch.setattr(all_jobs, "prepare_apart", prepare_then_break)
     code, output, errors = command(*arguments)
     assert_user_error(code, errors, "normal_dls_dg seed 0: ")
     assert "latent.dim: 9, now 6" in errors
@@ -331,7 +332,7 @@ def test_a_feature_network_that_is_not_there_is_reported_before_training(
 
 def test_broken_data_found_in_another_process(config_file, command, tmp_path, monkeypatch):
     """Preparations are made in a process of their own; the error is one line all the same."""
-    monkeypatch.setattr(main, "prepare_apart", prepare_apart)
+    monkeypatch.setattr(all_jobs, "prepare_apart", prepare_apart)
     source = f"data.source=folder:{tmp_path}/nowhere"
     code, _, errors = command("reproduce", config_file(), "--out", tmp_path, "--set", source)
     assert_user_error(code, errors, "no such folder")
@@ -365,8 +366,9 @@ def test_help_is_quick_and_needs_no_tensorflow():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("train",), "missing argument 'CONFIG' (python main.py train --help)"),
-        (("train", "x.yaml"), "missing option '--run' (python main.py train --help)"),
+        (("plan",), "missing argument 'CONFIG' (python main.py plan --help)"),
+        (("compare", "a"), "missing option '--out' (python main.py compare --help)"),
+        (("train", "x.yaml"), "train takes CONFIG and --run NAME, or --resume RUN_DIR"),
         (("trian",), "no such command 'trian'. Did you mean 'train'? (python main.py --help)"),
         (("reproduce", "--jbos", "2"), "no such option: --jbos (Possible options: --jobs) (python"),
         (("reproduce", "--jobs", "0"), "invalid value for '--jobs': should be greater than or eq"),
@@ -438,7 +440,7 @@ def test_a_job_array_shares_the_runs(command, config_file, tmp_path, monkeypatch
         trained.append([job.run for job in jobs])
         return []
 
-    monkeypatch.setattr(main, "run_jobs", run_jobs)
+    monkeypatch.setattr(all_jobs, "run_jobs", run_jobs)
     array = ["reproduce", config_file(), "--out", tmp_path, "--run-count", 2, "--run-index"]
     for index in (0, 1):
         code, output, _ = command(*array, index)

@@ -3,7 +3,6 @@
 Each command that makes files writes a new folder, by default in RUN_DIR, as a whole or not at all.
 """
 
-import re
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated
@@ -15,45 +14,25 @@ from data.paths import require_any, require_file
 from data.storage import NewFolder
 from evaluate.inversion import explore_server
 from evaluate.inversion.number_lists import parse_ranges
+from evaluate.options import (
+    LARGEST_SEED,
+    MOST_SAMPLES,
+    Checkpoint,
+    Count,
+    Images,
+    NewOut,
+    Overrides,
+    RunDir,
+    Seed,
+)
 from train.runs.folder import RunFolder
 from train.runtime.startup import import_tensorflow
 
 _MOST_IN_SHEET = 1024
-_MOST_SAMPLES = 10**6
-_LARGEST_SEED = 2**31 - 1
 _MOST_AMOUNT = 1000
 CELEBA = Path(__file__).parents[2] / "configs" / "celeba128.yaml"
 
 app = typer.Typer()
-
-
-def _check_checkpoint(text: str) -> str:
-    """Return the text of `--checkpoint`. Raises UserError for what can name no checkpoint."""
-    if not re.fullmatch(r"last|best|\d{1,18}", text, re.ASCII):
-        raise UserError(f"--checkpoint takes last, best or a step. Received: {text}")
-    return text
-
-
-RunDir = Annotated[Path, typer.Argument(metavar="RUN_DIR", help="a seed_<n> folder")]
-Checkpoint = Annotated[
-    str,
-    typer.Option(
-        "--checkpoint",
-        metavar="last|best|STEP",
-        callback=_check_checkpoint,
-        help="the newest, the best by FID, or the one of a step",
-    ),
-]
-Images = Annotated[list[Path], typer.Argument(metavar="IMAGE|FOLDER...", help="any size and mode")]
-Out = Annotated[
-    Path | None, typer.Option("--out", metavar="DIR", help="a new folder [one in RUN_DIR]")
-]
-Seed = Annotated[
-    int, typer.Option("--seed", min=0, max=_LARGEST_SEED, help="seed of the sampled latents")
-]
-Count = Annotated[
-    int, typer.Option("--count", min=1, max=_MOST_SAMPLES, metavar="N", help="how many images")
-]
 
 
 def _with_tensorflow() -> ModuleType:
@@ -79,7 +58,7 @@ def reconstruct(
         int, typer.Option("--refine", min=0, metavar="N", help="steps of optimisation after E")
     ] = 0,
     checkpoint: Checkpoint = "last",
-    out: Out = None,
+    out: NewOut = None,
 ) -> None:
     """Encode images and generate them again: pairs, single images, latents, PSNR and SSIM."""
     _require_run(run, out)
@@ -98,15 +77,15 @@ def sample(
     ] = None,
     files: Annotated[bool, typer.Option("--files", help="single images, not one sheet")] = False,
     checkpoint: Checkpoint = "last",
-    out: Out = None,
+    out: NewOut = None,
 ) -> None:
     """Generate images: a sheet, or single files, and their latents."""
-    ranges = [] if seeds is None else parse_ranges(seeds, "seed", 0, _LARGEST_SEED)
+    ranges = [] if seeds is None else parse_ranges(seeds, "seed", 0, LARGEST_SEED)
     if ranges and (_is_given(context, "count") or _is_given(context, "seed")):
         raise UserError("--seeds says which seeds and how many: leave out --seed and --count")
-    if (sum(map(len, ranges)) or count) > (_MOST_SAMPLES if files else _MOST_IN_SHEET):
+    if (sum(map(len, ranges)) or count) > (MOST_SAMPLES if files else _MOST_IN_SHEET):
         raise UserError(
-            f"a sheet holds {_MOST_IN_SHEET} images; --files writes up to {_MOST_SAMPLES} single "
+            f"a sheet holds {_MOST_IN_SHEET} images; --files writes up to {MOST_SAMPLES} single "
             "ones"
         )
     _require_run(run, out)
@@ -140,7 +119,7 @@ def interpolate(
     count: Count = 8,
     seed: Seed = 0,
     checkpoint: Checkpoint = "last",
-    out: Out = None,
+    out: NewOut = None,
 ) -> None:
     """Move along latent elements, or from one image to another: a sheet and animations.
 
@@ -187,7 +166,7 @@ def edit(
         float, typer.Option("--amount", help="1: as far as the two kinds lie apart")
     ] = 1.0,
     checkpoint: Checkpoint = "last",
-    out: Out = None,
+    out: NewOut = None,
 ) -> None:
     """Change your images: set latent elements, or give them what a folder of examples has."""
     if (with_examples is None) != (without_examples is None):
@@ -205,7 +184,7 @@ def edit(
 
 
 @app.command("export")
-def export(run: RunDir, checkpoint: Checkpoint = "last", out: Out = None) -> None:
+def export(run: RunDir, checkpoint: Checkpoint = "last", out: NewOut = None) -> None:
     """Write Keras models, a SavedModel that needs none of this code, and a model card.
 
     They go to RUN_DIR/model, or where --out says.
@@ -243,7 +222,7 @@ def import_reference(
     run: Annotated[
         str, typer.Option("--run", metavar="NAME", help="the run that trained the model")
     ] = "normal_dls_dg",
-    overrides: Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE")] = [],
+    overrides: Overrides = [],
 ) -> None:
     """Make a run folder from the files that the authors' code saves."""
     config = load(config_file, overrides)
@@ -255,7 +234,7 @@ def import_reference(
 
 
 @app.command("export-reference")
-def export_reference(run: RunDir, checkpoint: Checkpoint = "last", out: Out = None) -> None:
+def export_reference(run: RunDir, checkpoint: Checkpoint = "last", out: NewOut = None) -> None:
     """Write the files that the authors' code reads: mapper.h5, decoder.h5 ...
 
     They go to RUN_DIR/reference, or where --out says.

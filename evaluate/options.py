@@ -1,0 +1,70 @@
+"""Arguments and options that commands have in common, without TensorFlow."""
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from config import UserError
+
+RESULTS = Path("results")
+LARGEST_SEED = 2**31 - 1
+MOST_SAMPLES = 10**6
+
+
+def _check_checkpoint(text: str) -> str:
+    """Return the text of `--checkpoint`. Raises UserError for what can name no checkpoint."""
+    if not re.fullmatch(r"last|best|\d{1,18}", text, re.ASCII):
+        raise UserError(f"--checkpoint takes last, best or a step. Received: {text}")
+    return text
+
+
+ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="a YAML file, see configs/")]
+Overrides = Annotated[
+    list[str], typer.Option("--set", metavar="KEY=VALUE", help="override a key: train.epochs=3")
+]
+ResultsFolder = Annotated[Path, typer.Option("--out", metavar="DIR", help="where results go")]
+JobsAtOnce = Annotated[
+    int | None,
+    typer.Option(
+        "--jobs",
+        min=1,
+        metavar="N",
+        help="runs at once [one for each GPU; without GPUs, one for each core]",
+    ),
+]
+RunIndex = Annotated[
+    int | None,
+    typer.Option(
+        "--run-index", min=0, metavar="I", help="train share I of --run-count shares, from 0"
+    ),
+]
+RunCount = Annotated[
+    int | None,
+    typer.Option("--run-count", min=1, metavar="N", help="take only every N-th run, draw nothing"),
+]
+Fresh = Annotated[bool, typer.Option("--fresh", help="start over; the old run is moved aside")]
+AcceptNewData = Annotated[
+    bool, typer.Option("--accept-new-data", help="go on though the images have changed")
+]
+RunDir = Annotated[Path, typer.Argument(metavar="RUN_DIR", help="a seed_<n> folder")]
+Checkpoint = Annotated[
+    str,
+    typer.Option(
+        "--checkpoint",
+        metavar="last|best|STEP",
+        callback=_check_checkpoint,
+        help="the newest, the best by FID, or the one of a step",
+    ),
+]
+Images = Annotated[list[Path], typer.Argument(metavar="IMAGE|FOLDER...", help="any size and mode")]
+NewOut = Annotated[
+    Path | None, typer.Option("--out", metavar="DIR", help="a new folder [one in RUN_DIR]")
+]
+Seed = Annotated[
+    int, typer.Option("--seed", min=0, max=LARGEST_SEED, help="seed of the sampled latents")
+]
+Count = Annotated[
+    int, typer.Option("--count", min=1, max=MOST_SAMPLES, metavar="N", help="how many images")
+]
