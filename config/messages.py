@@ -18,6 +18,7 @@ _WORDS = {  # in place of those of pydantic's that speak to programmers
     "too_short": "takes one value or more",
     "too_long": "takes {max_length} values or fewer",
     "string_type": "takes text; a number or date needs quotes",
+    "string_too_short": "takes text that is not empty",
     "string_too_long": "takes {max_length} characters or fewer",
 }
 

@@ -124,7 +124,7 @@ class DataConfig(Section):
     flip: bool = False
     on_bad_image: Literal["error", "skip"] = "error"
     cache: Literal["none", "memory", "disk"] = "none"
-    cache_folder: str = "results/data"
+    cache_folder: Annotated[str, Field(min_length=1)] = "results/data"
 
 
 class LatentConfig(Section):

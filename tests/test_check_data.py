@@ -191,7 +191,7 @@ def test_features_that_cannot_be_had_count(config_file, tmp_path, command):
     missing = tmp_path / "nowhere.h5"
     path = config_file(**{"evaluate.features": f"inception_v3:{missing}"})
     code, output, _ = command("check-data", path, "--out", tmp_path / "results")
-    problem = f"evaluate.features: no such weight file: {missing}"
+    problem = f"evaluate.features: no such file: {missing}"
     assert code == 1
     assert f"training would fail: {problem}\n" in output
     assert "training can begin" not in output

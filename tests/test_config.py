@@ -146,6 +146,7 @@ def test_overrides_are_yaml_values(config_file):
             "first. Received: '../elsewhere'",
         ),
         ("experiment.name=2026", "experiment.name: takes text; a number or date needs quotes"),
+        ("data.cache_folder=''", "data.cache_folder: takes text that is not empty. Received: ''"),
         ("experiment.seeds=[]", "experiment.seeds: takes one value or more. Received: []"),
         ("experiment.seeds=3", "experiment.seeds: takes a list, [VALUE, ...]. Received: 3"),
         ("train.jit_compile=maybe", "train.jit_compile: use true, false or auto. Received: 'ma"),

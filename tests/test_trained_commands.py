@@ -503,6 +503,7 @@ def test_without_a_choice_the_last_checkpoint_is_used(command, several, tmp_path
 def test_every_command_can_choose_a_checkpoint(
     command, several, trainer, tmp_path, monkeypatch, name
 ):
+    (tmp_path / "a.png").touch()
     more = {
         "edit": [tmp_path / "a.png", "--rank", "1=2"],
         "reconstruct": [tmp_path / "a.png"],
