@@ -55,6 +55,7 @@ SMALLEST = {  # at 8x8 a step is traced in half the time
     "model.synthesis_channels": [4],
     "model.discriminator_channels": [4],
 }
+TEST_SIZE = 64  # of the run with random weights
 FORKSERVER = multiprocessing.get_context("forkserver")  # TensorFlow is imported once
 FORKSERVER.set_forkserver_preload(["tests.survival", "tests.distributed"])
 PROTOCOL = {"features": "digit-classifier features", "real_images": 9, "fake_images": 8}
@@ -353,3 +354,55 @@ def read_events(folder):
                     content = tf.io.decode_png(content[2]).numpy()  # after width and height
                 values[value.tag, event.step] = content
     return values
+
+
+@pytest.fixture(scope="module")
+def trainer(tmp_path_factory):
+    """The trainer of a run with random weights; the attribute `path` is its folder."""
+    config = Config.model_validate(merge(TINY, SMALLEST | {"data.test_size": TEST_SIZE}))
+    path = tmp_path_factory.mktemp("experiment") / "run"
+    trainer = write_run(config, path, imported={"mapper": "mapper.h5, SHA-256 0123"})
+    trainer.path = path
+    return trainer
+
+
+@pytest.fixture(scope="module")
+def trained(trainer):
+    """The `TrainedRun` of the trainer's run."""
+    from evaluate.trained_run import TrainedRun
+
+    return TrainedRun(trainer.path)
+
+
+@pytest.fixture
+def to_folder(command, trainer, tmp_path):
+    """A function: run a command on the trainer's run; returns the folder with what it made."""
+
+    def run(name, *arguments):
+        out = tmp_path / "out" / name
+        code, output, errors = command(name, trainer.path, *arguments, "--out", out)
+        assert (code, errors) == (0, "")
+        assert f"all of it is in {out}" in output
+        return out
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def several(tmp_path_factory):
+    """A run with checkpoints of steps 0, 4 and, as the best, 2; s tells them apart."""
+    from train.runs.checkpoints import Checkpoints
+
+    config = Config.model_validate(merge(TINY, SMALLEST))
+    path = tmp_path_factory.mktemp("experiment") / "run"
+    trainer = write_run(config, path)
+    folder = RunFolder(path)
+    with folder.locked():
+        checkpoints = Checkpoints(trainer, folder)
+        for step, save in ((2, checkpoints.save_best), (4, checkpoints.save)):
+            trainer.variance_window[:, 0].assign([float(step)] * 5)
+            checkpoints.progress.epoch.assign(step // 2)
+            save(step)
+            row = {"encoder_loss": 0.5, "fake_psnr": 20.0, "protocol": PROTOCOL}
+            folder.append({"epoch": step // 2, "step": step, **row, "fid": 10.0 + step})
+    return path

@@ -1,32 +1,24 @@
 """The commands for trained runs, on networks with random weights."""
 
 import csv
-import re
-import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
-import tensorflow as tf
-import yaml
 from matplotlib import rc_context
 from PIL import Image
 
-from config import Config, UserError
+from config import Config
 from data.images import to_uint8
 from data.loading import open_images
 from data.user_images import read_images
 from evaluate.evaluator import Evaluator
-from evaluate.exchange.model_card import model_card
 from evaluate.inversion.editing import find_direction
 from evaluate.sheets import GAP, enlargement, label_rows, tile
 from evaluate.trained_run import TrainedRun
 from models.latent import sample_prior
 from tests.conftest import (
-    PROTOCOL,
     SMALLEST,
+    TEST_SIZE,
     TINY,
     assert_user_error,
     full_disk,
@@ -36,31 +28,10 @@ from tests.conftest import (
     write_run,
 )
 from tests.test_images import corrupt_jpeg
-from train.runs.checkpoints import Checkpoints
 from train.runs.folder import RunFolder
 from train.runtime.distribution import Processes
 
-ROOT = Path(__file__).parent.parent
-TEST_SIZE = 64
 BY_IMPORTANCE = [4, 5, 1, 0, 3, 2]
-ROW = {"encoder_loss": 0.5, "fake_psnr": 20.0, "protocol": PROTOCOL}
-OPENS_RUNS = ["sample", "interpolate", "edit", "reconstruct", "export", "elements", "evaluate"]
-OPENS_RUNS += ["explore", "export-reference"]
-
-
-@pytest.fixture(scope="module")
-def trainer(tmp_path_factory):
-    """The trainer of the run that all tests here use; the attribute `path` is its folder."""
-    config = Config.model_validate(merge(TINY, SMALLEST | {"data.test_size": TEST_SIZE}))
-    path = tmp_path_factory.mktemp("experiment") / "run"
-    trainer = write_run(config, path, imported={"mapper": "mapper.h5, SHA-256 0123"})
-    trainer.path = path
-    return trainer
-
-
-@pytest.fixture(scope="module")
-def trained(trainer):
-    return TrainedRun(trainer.path)
 
 
 @pytest.fixture
@@ -73,20 +44,6 @@ def photo_folder(tmp_path, photos):
     return folder
 
 
-@pytest.fixture
-def to_folder(command, trainer, tmp_path):
-    """A function: run a command on the run; returns the folder with what it made."""
-
-    def run(name, *arguments):
-        out = tmp_path / "out" / name
-        code, output, errors = command(name, trainer.path, *arguments, "--out", out)
-        assert (code, errors) == (0, "")
-        assert f"all of it is in {out}" in output
-        return out
-
-    return run
-
-
 def pixels(path):
     return np.asarray(Image.open(path))
 
@@ -96,22 +53,6 @@ def small(sheet, row, column, size=8):
     factor = enlargement(size)
     top, left = (index * (size * factor + GAP) for index in (row, column))
     return sheet[top : top + size * factor : factor, left : left + size * factor : factor]
-
-
-def test_a_trained_run_has_the_state_of_the_checkpoint(trainer, trained):
-    latents = sample_prior((5, 6), "normal", seed=1)
-    np.testing.assert_array_equal(trained.scale, trainer.scale())
-    np.testing.assert_allclose(
-        trained.generate(latents.numpy()),
-        np.clip(trainer.networks.generate(latents, trainer.scale()), -1, 1),
-        atol=1e-5,
-    )
-    assert trained.elements_by_importance.tolist() == BY_IMPORTANCE
-    assert (trained.epoch, trained.step, str(trained)) == (
-        0,
-        0,
-        f"{trainer.path} (epoch 0, step 0)",
-    )
 
 
 def test_samples_are_those_of_the_seed(to_folder, trained):
@@ -454,145 +395,6 @@ def test_a_run_that_is_training_is_used_as_it_was_saved(command, trainer, tmp_pa
     assert "(epoch 0, step 0)" in output
 
 
-@pytest.fixture(scope="module")
-def several(tmp_path_factory):
-    """A run with checkpoints of steps 0, 4 and, as the best, 2; s tells them apart."""
-    config = Config.model_validate(merge(TINY, SMALLEST))
-    path = tmp_path_factory.mktemp("experiment") / "run"
-    trainer = write_run(config, path)
-    folder = RunFolder(path)
-    with folder.locked():
-        checkpoints = Checkpoints(trainer, folder)
-        for step, save in ((2, checkpoints.save_best), (4, checkpoints.save)):
-            trainer.variance_window[:, 0].assign(tf.fill([5], float(step)))
-            checkpoints.progress.epoch.assign(step // 2)
-            save(step)
-            folder.append({"epoch": step // 2, "step": step, **ROW, "fid": 10.0 + step})
-    return path
-
-
-@pytest.mark.parametrize(
-    ("choice", "step", "printed"),
-    [
-        ("last", 4, "epoch 2, step 4"),
-        ("best", 2, "epoch 1, step 2, best by FID"),
-        ("2", 2, "epoch 1, step 2"),
-        ("0", 0, "epoch 0, step 0"),
-    ],
-)
-def test_a_checkpoint_can_be_chosen(command, several, tmp_path, choice, step, printed):
-    out = tmp_path / "out"
-    arguments = ("--count", 1, "--checkpoint", choice, "--out", out)
-    code, output, errors = command("sample", several, *arguments)
-    assert (code, errors) == (0, "")
-    assert f"from {several} ({printed})" in output
-    trained = TrainedRun(several, choice)
-    assert trained.step == step
-    np.testing.assert_array_equal(np.load(out / "latents.npz")["scale"], trained.scale)
-    if step:
-        assert trained.variance[0] == step
-
-
-def test_without_a_choice_the_last_checkpoint_is_used(command, several, tmp_path):
-    code, output, _ = command("sample", several, "--count", 1, "--out", tmp_path / "out")
-    assert code == 0
-    assert "(epoch 2, step 4)" in output
-
-
-@pytest.mark.parametrize("name", OPENS_RUNS)
-def test_every_command_can_choose_a_checkpoint(
-    command, several, trainer, tmp_path, monkeypatch, name
-):
-    (tmp_path / "a.png").touch()
-    more = {
-        "edit": [tmp_path / "a.png", "--rank", "1=2"],
-        "reconstruct": [tmp_path / "a.png"],
-    }.get(name, [])
-    monkeypatch.setattr("evaluate.inversion.explore_server.require_library", lambda: None)
-    for run, choice, message in (
-        (several, "3", f"{several}: no checkpoint of step 3; there are: 0, 2, 4"),
-        (trainer.path, "best", "no best checkpoint; a run keeps one once it has measured FID"),
-        (several, "newest", "--checkpoint takes last, best or a step. Received: newest"),
-        (several, "-1", "--checkpoint takes last, best or a step. Received: -1"),
-        (several, "+1", "--checkpoint takes last, best or a step. Received: +1"),
-    ):
-        code, _, errors = command(name, run, *more, "--checkpoint", choice)
-        assert_user_error(code, errors, message)
-
-
-def test_evaluating_a_chosen_checkpoint(command, several):
-    for choice, epoch, printed in (("best", 1, "step 2, best by FID"), ("4", 2, "step 4")):
-        code, output, _ = command("evaluate", several, "--checkpoint", choice)
-        assert code == 0
-        assert f"from {several} (epoch {epoch}, {printed})" in output
-        assert f"epoch {epoch}: differ from the record: " in output
-    code, _, errors = command("evaluate", several, "--checkpoint", "0")
-    assert_user_error(code, errors, "no checkpoint of an epoch with metrics (--checkpoint 0)")
-
-
-def test_the_model_card_is_of_the_chosen_checkpoint(several):
-    for choice, epoch, printed in (("best", 1, "step 2, best by FID"), ("last", 2, "step 4")):
-        card = model_card(TrainedRun(several, choice))
-        assert f"The weights are from epoch {epoch}, {printed}; the metrics" in card
-        metadata = yaml.safe_load(card.split("---\n")[1])
-        assert metadata == {
-            "library_name": "keras",
-            "pipeline_tag": "unconditional-image-generation",
-            "tags": ["gan", "gan-inversion", "dlsgan"],
-            "model-index": [
-                {
-                    "name": "tiny_normal_dls_dg_0",
-                    "results": [
-                        {
-                            "task": {"type": "unconditional-image-generation"},
-                            "dataset": {"type": "digits", "name": "digits", "split": "test"},
-                            "metrics": [
-                                {
-                                    "type": "fid",
-                                    "value": 10.0 + 2 * epoch,
-                                    "name": "FID (digit-classifier features)",
-                                },
-                                {"type": "fake_psnr", "value": 20.0, "name": "fake PSNR"},
-                            ],
-                        }
-                    ],
-                }
-            ],
-        }
-        row = next(line for line in card.splitlines() if line.startswith("| normal_dls_dg"))
-        assert row.split(" | ")[1:6] == [str(epoch), "0.500", "", "", f"{10.0 + 2 * epoch}"]
-
-
-def test_a_checkpoint_that_is_removed_meanwhile(trainer, monkeypatch, recwarn):
-    folder = RunFolder(trainer.path)
-    listings = [{7: folder.checkpoints / "step-7"}, folder.saved_steps()]
-    monkeypatch.setattr(RunFolder, "saved_steps", lambda _: listings.pop(0))
-    assert TrainedRun(trainer.path).step == 0
-    assert [str(warning.message) for warning in recwarn if "step-7" in str(warning.message)] == []
-
-
-def test_a_best_checkpoint_that_is_replaced_meanwhile(tmp_path, monkeypatch):
-    trainer = write_run(Config.model_validate(merge(TINY, SMALLEST)), tmp_path)
-    folder, restore = RunFolder(tmp_path), tf.train.Checkpoint.restore
-    with folder.locked():
-        checkpoints = Checkpoints(trainer, folder)
-        checkpoints.save_best(2)
-
-        def replace_first(self, path):
-            if path.endswith("best/step-2"):
-                checkpoints.save_best(6)
-            return restore(self, path)
-
-        monkeypatch.setattr(tf.train.Checkpoint, "restore", replace_first)
-        assert TrainedRun(tmp_path, "best").step == 6
-
-
-def test_what_is_not_finite_is_reported(trained):
-    for function, shape in ((trained.generate, (1, 6)), (trained.encode, (1, 8, 8, 3))):
-        with pytest.raises(UserError, match=r"of such (latents|images) are not finite"):
-            function(np.full(shape, np.nan, np.float32))
-
-
 def test_a_full_disk_leaves_nothing_behind(command, trainer, tmp_path):
     with full_disk(4000):
         code, _, errors = command("export", trainer.path, "--out", tmp_path / "out")
@@ -609,111 +411,3 @@ def test_large_photos(command, trainer, photo_folder, tmp_path, monkeypatch, rec
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 300)
     code, _, errors = command(*arguments, tmp_path / "no")
     assert_user_error(code, errors, "photos/photo_000.jpg: decompression bomb: ")
-
-
-@pytest.mark.parametrize(
-    ("key", "value", "why"),
-    [
-        ("latent.dim", 5, "Received incompatible tensor with shape (6, 8) when attempting to "
-         "restore variable with shape (5, 8) and name"),
-        ("model.mapper_layers", 3, "it asks for more than they are"),
-    ],
-)  # fmt: skip
-def test_a_config_that_no_longer_fits_the_weights_is_one_line(
-    command, trainer, tmp_path, key, value, why
-):
-    path = shutil.copytree(trainer.path, tmp_path / "run")
-    (path / "metrics.jsonl").write_text('{"epoch": 1, "step": 0, "fake_psnr": 1, "protocol": {}}\n')
-    section, _, name = key.partition(".")
-    values = yaml.safe_load((path / "config.yaml").read_text())
-    values[section][name] = value
-    (path / "config.yaml").write_text(yaml.safe_dump(values))
-    for arguments in (("sample", path, "--out", tmp_path / "out"), ("evaluate", path)):
-        code, _, errors = command(*arguments)
-        message = f"error: {path / 'config.yaml'} does not fit the weights of step-0: {why}"
-        assert_user_error(code, errors, message)
-    assert not (tmp_path / "out").exists()
-
-
-def test_folders_without_a_trained_run(command, make_config, tmp_path):
-    code, _, errors = command("sample", tmp_path)
-    assert_user_error(code, errors, "no run here (there is no config.yaml)")
-    write_run(make_config(), tmp_path / "run")
-    for file in (tmp_path / "run" / "checkpoints").iterdir():
-        file.unlink()
-    code, _, errors = command("sample", tmp_path / "run")
-    assert_user_error(code, errors, "nothing is trained yet (no checkpoint)")
-
-
-def test_evaluating_an_imported_run(command, trainer):
-    code, output, _ = command("evaluate", trainer.path)
-    assert code == 0
-    assert "epoch 0: no metrics are recorded" in output
-
-
-LOAD = """
-import sys
-import numpy as np
-data = np.load("data.npz")
-latents, images = data["latents"], data["images"]
-{tensorflow_alone}
-assert "models" not in sys.modules
-saved = reconstructions
-{keras}
-assert models.__file__.startswith("{root}")
-outputs = {{"saved_reconstructions": saved, "reconstructions": reconstructions}}
-outputs["adversarial"] = keras.saving.load_model("discriminator.keras")(images)[0]
-for name, generate in (("gradients", generator), ("saved_gradients", model.generate)):
-    moved = tf.Variable(latents)
-    with tf.GradientTape() as tape:
-        outputs[name.replace("gradients", "images")] = generated = generate(moved)
-    outputs[name] = tape.gradient(generated, moved)
-np.savez("outputs.npz", **outputs)
-"""
-
-
-def test_exports_load_in_a_fresh_process(to_folder, trained):
-    """The code that the model card shows, beside a clone of the project."""
-    folder = to_folder("export")
-    card = (folder / "README.md").read_text()
-    for fact in (
-        "8x8 images with 6 latent elements",
-        "drawn from N(0, 1), with dynamic latent scale",
-        "- mapper: mapper.h5, SHA-256 0123",
-        "`digits`, resized",
-        "The weights are from epoch 0, step 0; ",
-        "Nothing was measured.",
-        "![Generated images](samples.png)",
-    ):
-        assert fact in card
-    samples = tile(trained.generate(trained.sample_latents(64, seed=0)))
-    np.testing.assert_array_equal(pixels(folder / "samples.png"), samples)
-    latents = trained.sample_latents(4, seed=5)
-    images = trained.networks.generate(latents, trained.scale).numpy()
-    np.savez(folder / "data.npz", latents=latents, images=images)
-    use = re.search("## Use(.*?)## Data", card, re.DOTALL)[1].split("or, with TensorFlow alone")
-    keras, tensorflow_alone = ("\n".join(re.findall("^    (.*)", part, re.M)) for part in use)
-    (folder / "DLSGAN").symlink_to(ROOT)
-    code = LOAD.format(keras=keras, tensorflow_alone=tensorflow_alone, root=folder / "DLSGAN")
-    process = subprocess.run(
-        [sys.executable, "-I", "-c", code], cwd=folder, capture_output=True, text=True
-    )
-    assert process.returncode == 0, process.stderr
-    assert "gradient" not in process.stderr
-    outputs = np.load(folder / "outputs.npz")
-    adversarial, recovered = trained.networks.discriminator(images)
-    reconstructions = trained.networks.generate(recovered, trained.scale)
-    moved = tf.Variable(latents)
-    with tf.GradientTape() as tape:
-        generated = trained.networks.generate(moved, trained.scale)
-    gradients = tape.gradient(generated, moved)
-    for name, expected in {
-        "images": images,
-        "saved_images": images,
-        "reconstructions": reconstructions,
-        "saved_reconstructions": reconstructions,
-        "adversarial": adversarial,
-        "gradients": gradients,
-        "saved_gradients": gradients,
-    }.items():
-        np.testing.assert_allclose(outputs[name], expected, rtol=1e-4, atol=1e-5, err_msg=name)

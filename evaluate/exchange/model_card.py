@@ -59,7 +59,7 @@ def _metadata(trained: TrainedRun) -> dict[str, Any]:
     }
     source = trained.config.data.source
     for row in trained.folder.evaluated_rows():
-        if row["step"] == trained.step:
+        if row.get("step") == trained.step:
             result = {
                 "task": {"type": _TASK},
                 "dataset": {"type": source.partition(":")[0], "name": source, "split": "test"},
@@ -96,7 +96,8 @@ class _UntilCheckpoint(RunFolder):
         self.step = trained.step
 
     def evaluated_rows(self) -> list[dict[str, Any]]:
-        return [row for row in super().evaluated_rows() if row["step"] <= self.step]
+        steps = range(self.step + 1)
+        return [row for row in super().evaluated_rows() if row.get("step") in steps]
 
 
 def _describe_results(trained: TrainedRun) -> str:
