@@ -73,10 +73,9 @@ def test_without_a_choice_the_last_checkpoint_is_used(command, several, tmp_path
 def test_every_command_can_choose_a_checkpoint(
     command, several, trainer, tmp_path, monkeypatch, name
 ):
-    more = {
-        "edit": [tmp_path / "a.png", "--rank", "1=2"],
-        "reconstruct": [tmp_path / "a.png"],
-    }.get(name, [])
+    image = tmp_path / "a.png"
+    image.touch()
+    more = {"edit": [image, "--rank", "1=2"], "reconstruct": [image]}.get(name, [])
     monkeypatch.setattr("evaluate.inversion.explore_server.require_library", lambda: None)
     for run, choice, message in (
         (several, "3", f"{several}: no checkpoint of step 3; there are: 0, 2, 4"),
