@@ -166,7 +166,7 @@ def test_files_that_are_something_else(import_files, tmp_path):
     np.save(zero, np.eye(12, dtype=np.float32)[:8])  # four elements are never recovered
     _, decoder, discriminator = NETWORK_FILES
     for files, message in {
-        (Path("nowhere.h5"), decoder, discriminator, WINDOW): "nowhere.h5: cannot be read: no such",
+        (Path("nowhere.h5"), decoder, discriminator, WINDOW): "no such file: nowhere.h5",
         (text, decoder, discriminator, WINDOW): "text.h5: not a weight file of Keras 2",
         (*NETWORK_FILES, text): "text.h5: no .npy file that can be read",
         (broken, decoder, discriminator, WINDOW): "broken.h5: eq_dense/eq_dense_w:0 has values th",
