@@ -6,12 +6,15 @@ train/step.py.
 
 import os
 import shlex
+import signal
 import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is imported anywhere
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C shows no traceback of the imports below
 
 import typer
 
@@ -34,7 +37,7 @@ from evaluate.options import (
     RunDir,
     RunIndex,
 )
-from evaluate.report.terminal import print_any_character
+from evaluate.report.terminal import print_any_character, replace_closed_streams
 from train.experiment.all_jobs import check_folders, train_alone, train_jobs
 from train.experiment.jobs import (
     experiment_folder,
@@ -221,6 +224,7 @@ def with_tensorflow() -> ModuleType:
 
 def main() -> None:
     raise_when_signalled()
+    replace_closed_streams()
     print_any_character()
     shorten_warnings()
     try:

@@ -1,6 +1,6 @@
 """The config of an experiment: a YAML file, checked strictly. See `load`, and `configs/`."""
 
-from config.errors import UserError, first_line, in_one_line, reason
+from config.errors import UserError, first_line, in_one_line, printable, reason
 from config.loading import load
 from config.runs import find_run, resolve_run
 from config.sections import PAPER_RUNS, Config
@@ -13,6 +13,7 @@ __all__ = [
     "first_line",
     "in_one_line",
     "load",
+    "printable",
     "reason",
     "resolve_run",
 ]

@@ -18,7 +18,13 @@ def first_line(error: BaseException) -> str:
     return (text or type(error).__name__).splitlines()[0]
 
 
+def printable(text: str) -> str:
+    """The text with control characters, line breaks and broken Unicode escaped."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
 def in_one_line(error: BaseException) -> str:
-    """A UserError or an OSError as one line for the user."""
-    where = getattr(error, "filename", None)
-    return f"{where}: {reason(error)}" if where else str(error)
+    """An error as one line for the user; the operating system's without its number."""
+    where = getattr(error, "filename2", None) or getattr(error, "filename", None)
+    text = reason(error) if isinstance(error, OSError) else str(error)
+    return printable(f"{where}: {text}" if where else text)

@@ -6,6 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from config.errors import printable
+
 _MOST_CHARACTERS = 100
 _QUOTES = reprlib.Repr()  # stops at six levels and six parts
 _QUOTES.maxstring = _QUOTES.maxother = _MOST_CHARACTERS - 2  # within quotation marks
@@ -32,7 +34,7 @@ def shorten(text: str) -> str:
     """A text in one line, without its end if it is long."""
     end = "..." if len(text) > _MOST_CHARACTERS else ""
     shown = text[:_MOST_CHARACTERS]
-    return "".join(c if c.isprintable() else repr(c).strip("'") for c in shown) + end
+    return printable(shown) + end
 
 
 def explain(error: ValidationError, model: type[BaseModel]) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from typer import TyperException
 
-from config.errors import UserError
+from config.errors import UserError, printable
 
 
 def require_values(arguments: Sequence[str]) -> None:
@@ -21,4 +21,4 @@ def explain_usage(error: TyperException) -> str:
     words = " ".join(error.format_message().split()).rstrip(".").replace(": Input ", ": ")
     context = getattr(error, "ctx", None)
     help_of = f" ({context.command_path} --help)" if context else ""
-    return words[0].lower() + words[1:] + help_of
+    return printable(words[0].lower() + words[1:]) + help_of

@@ -379,6 +379,19 @@ def test_help_is_quick_and_needs_no_tensorflow():
         (("train", "x.yaml", "--run", "a", "--out", ""), "--out is empty; give it a value or lea"),
         (("train", "x.yaml", "--run", "a", "--out="), "--out is empty; give it a value or leave"),
         (("evaluate", ""), "an argument is empty; give it a value or leave it out"),
+        (("sample", "no\nrun"), r"no\nrun: no such folder"),
+        (("sample", "\x1b[31mred"), r"\x1b[31mred: no such folder"),
+        (("sample", "\udcff"), r"\udcff: no such folder"),
+        (("tra\nin",), r"no such command 'tra\nin'. Did you mean 'train'? (python main.py --help)"),
+        (("\x1b[31m",), r"no such command '\x1b[31m'"),
+        (
+            ("sample", "run", "--checkpoint", "last\n"),
+            r"--checkpoint takes last, best or a step. Rece",
+        ),
+        (
+            ("reconstruct", "run", "a.png", "--refine", "1000001"),
+            "invalid value for '--refine': should be less than or equal to 1000000 (python main.py",
+        ),
     ],
 )
 def test_usage_errors_are_one_line(command, tmp_path, monkeypatch, arguments, message):

@@ -64,6 +64,13 @@ def test_an_error_names_the_file_where_numpy_does_not(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_folder_in_the_place_of_a_file_is_named(tmp_path):
+    (tmp_path / "file.txt").mkdir()
+    with pytest.raises(OSError, match="directory") as raised:
+        write_whole(tmp_path / "file.txt", lambda unfinished: unfinished.write_text("new"))
+    assert in_one_line(raised.value) == f"{tmp_path}/file.txt: is a directory"
+
+
 def test_a_folder_gets_its_name_on_disk(tmp_path, flushed):
     with NewFolder(tmp_path / "made") as folder:
         (folder / "file.txt").write_text("text")

@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypedDict
 
 import numpy as np
 
-from config import UserError, reason
+from config import UserError, printable, reason
 from data.images import EXTENSIONS, BadImageError, require_size
 
 Splits = dict[str, np.ndarray]  # "train" and "test": (n,) indices of images
@@ -110,11 +110,6 @@ def full_name(source: Source, index: int) -> str:
     """The name of an image for a message."""
     name = source.names[index]
     return printable(name if source.where is None else f"{source.where}/{name}")
-
-
-def printable(text: str) -> str:
-    """The text with control characters and broken Unicode escaped."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def find_indices(source: Source, names: Collection[str]) -> np.ndarray:

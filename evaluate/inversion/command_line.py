@@ -28,6 +28,7 @@ from evaluate.options import (
 from train.runs.folder import RunFolder
 from train.runtime.startup import import_tensorflow
 
+_MOST_STEPS = 10**6
 _MOST_IN_SHEET = 1024
 _MOST_AMOUNT = 1000
 CELEBA = Path(__file__).parents[2] / "configs" / "celeba128.yaml"
@@ -55,7 +56,10 @@ def reconstruct(
     run: RunDir,
     images: Images,
     refine: Annotated[
-        int, typer.Option("--refine", min=0, metavar="N", help="steps of optimisation after E")
+        int,
+        typer.Option(
+            "--refine", min=0, max=_MOST_STEPS, metavar="N", help="steps of optimisation after E"
+        ),
     ] = 0,
     checkpoint: Checkpoint = "last",
     out: NewOut = None,

@@ -1,6 +1,7 @@
 """Tables and sentences for the terminal. See `print_table` and `print_lines`."""
 
 import codecs
+import os
 import sys
 from collections.abc import Iterable, Sequence
 
@@ -11,6 +12,21 @@ from rich.text import Text
 
 _UNLIMITED = 500  # columns: no table is wider
 _PLAIN = {"±": "+-", "∘": "*", "█": "#", "→": "->", "·": "*"}  # for terminals without Unicode
+
+
+def replace_closed_streams() -> None:
+    """Put the null device in place of standard streams that the shell closed (`>&-`).
+
+    The next file that is opened would be taken for the stream, and get what is printed.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            opened = os.open(os.devnull, os.O_RDWR)
+            if opened != number:
+                os.dup2(opened, number)
+                os.close(opened)
+            os.set_inheritable(number, True)
+            setattr(sys, name, open(number, "w" if number else "r"))  # noqa: SIM115
 
 
 def print_any_character() -> None:

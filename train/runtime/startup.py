@@ -4,12 +4,15 @@ import os
 import warnings
 from collections.abc import Sequence
 
+from config import printable
 from data.standard_error import standard_error_to
 
 
 def shorten_warnings() -> None:
     """Show a warning as one line, without the source; leave out Pillow's about large photos."""
-    warnings.formatwarning = lambda message, *_: f"warning: {' '.join(str(message).split())}\n"
+    warnings.formatwarning = lambda message, *_: (
+        f"warning: {printable(' '.join(str(message).split()))}\n"
+    )
     warnings.filterwarnings("ignore", "Image size .* exceeds limit")
 
 
@@ -18,9 +21,12 @@ def import_tensorflow() -> None:
 
     It takes seconds, so that neither `--help` nor an error in the config waits for it. On CPUs
     TensorFlow keeps freed memory: asking the system for it again takes a quarter of a large step.
-    On GPUs float32 is float32 and not TensorFloat-32, and processes share the memory.
+    On GPUs float32 is float32 and not TensorFloat-32, and processes share the memory. What the user
+    chose for other programs of Keras and Matplotlib does not count.
     """
     os.environ.setdefault("TF_CPU_ALLOCATOR_USE_BFC", "true")
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    os.environ["MPLBACKEND"] = "agg"
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     os.environ.setdefault("TF_CPU_BFC_MEM_LIMIT_IN_MB", str(memory // 2**20))
     with open(os.devnull, "wb") as nowhere, standard_error_to(nowhere.fileno()):
@@ -29,6 +35,10 @@ def import_tensorflow() -> None:
     tensorflow.config.experimental.enable_tensor_float_32_execution(False)
     for gpu in tensorflow.config.list_physical_devices("GPU"):
         tensorflow.config.experimental.set_memory_growth(gpu, True)
+    import keras  # after TensorFlow is set up
+
+    keras.config.set_floatx("float32")  # whatever the user's keras.json says
+    keras.config.set_image_data_format("channels_last")
 
 
 def cores() -> int:
