@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 from yaml.composer import ComposerError
+from yaml.constructor import ConstructorError
 
 from config.errors import UserError, reason
 from config.messages import explain, shorten
@@ -18,6 +19,7 @@ from config.sections import Config
 
 _MOST_LEVELS = 50  # Python's own limit is the next
 _MOST_VALUES = 100_000
+_MOST_CHARACTERS = 10**6
 
 
 def load(path: str | Path, overrides: Sequence[str] = ()) -> Config:
@@ -27,8 +29,8 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     value out of range, or values that do not fit together.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_text(path)
+    except (OSError, ValueError) as error:
         raise UserError(f"{path}: cannot read the config file: {reason(error)}") from error
     values = parse_yaml(text, where=path)
     if not isinstance(values, dict):
@@ -43,6 +45,15 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     for key in keys:
         _require_effect(config, key)
     return config
+
+
+def read_text(path: str | Path) -> str:
+    """The text of a config file. Raises OSError, and ValueError for what is none."""
+    with open(path, encoding="utf-8") as file:
+        text = file.read(_MOST_CHARACTERS + 1)  # /dev/zero has no end
+    if len(text) > _MOST_CHARACTERS:
+        raise ValueError(f"more than {_MOST_CHARACTERS} characters")
+    return text
 
 
 def override_run(config: Config, run: str, overrides: Sequence[str]) -> Config:
@@ -154,6 +165,19 @@ class _Loader(yaml.SafeLoader):
         self._sizes.setdefault(node, self._size - size_before)
         return node
 
+    def construct_scalar(self, node: yaml.ScalarNode) -> str:
+        text = super().construct_scalar(node)
+        if "\0" in text or text != text.encode(errors="ignore").decode():
+            problem = "a text with \\0 or half a character"  # no path can have them
+            raise ConstructorError(None, None, problem, node.start_mark)
+        return text
+
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
+        if not re.fullmatch("[-+]?(0|[1-9][0-9_]*)", node.value):  # 010 is 8, 1:30 is 90 in YAML
+            problem = f"a whole number is decimal, without leading zeros: {shorten(node.value)}"
+            raise ConstructorError(None, None, problem, node.start_mark)
+        return super().construct_yaml_int(node)
+
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         lines: dict[Any, int] = {}
         for key_node, _ in node.value:
@@ -165,6 +189,9 @@ class _Loader(yaml.SafeLoader):
                 raise _RepeatedKeyError(f"{name}: this key is there twice, on {places}")
             lines[key] = line
         return super().construct_mapping(node, deep)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
 
 
 class _Dumper(yaml.SafeDumper):

@@ -10,6 +10,8 @@ def require_file(path: str | Path, where: str = "") -> None:
     """Raise UserError, which begins with `where`, unless there is a file at `path`."""
     if Path(path).is_dir():
         raise UserError(f"{where}{path} is a folder, not a file")
+    if Path(path).exists() and not Path(path).is_file():  # opening a pipe would wait forever
+        raise UserError(f"{where}{path} is not a regular file")
     if not Path(path).is_file():
         raise UserError(f"{where}no such file: {path}")
 

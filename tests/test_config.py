@@ -277,6 +277,8 @@ def test_files_that_are_no_config(tmp_path):
     assert "a config file has sections" in error_of(broken)
     broken.write_bytes(b"\xff\xfe\x00")
     assert "cannot read the config file" in error_of(broken)
+    endless = "/dev/zero: cannot read the config file: more than 1000000 characters"
+    assert error_of("/dev/zero") == endless
 
 
 def test_repeated_keys_are_refused_with_both_lines(tmp_path, config_file):
@@ -314,9 +316,16 @@ def expand(levels):
          "line 2: not valid YAML: more than 100000 values, with aliases written out"),
         ("k" * 200 + ": 1\n" + "k" * 200 + ": 2",
          f"{'k' * 100}...: this key is there twice, on lines 1 and 2"),
+        ("a: b\nc: 010",
+         "line 2: not valid YAML: a whole number is decimal, without leading zeros: 010"),
+        ("1:30", "line 1: not valid YAML: a whole number is decimal, without leading zeros: 1:30"),
+        ("a: 0x" + "1" * 200, "line 1: not valid YAML: a whole number is decimal, without leading "
+         f"zeros: 0x{'1' * 98}..."),
+        (r'a: "b\0"', r"line 1: not valid YAML: a text with \0 or half a character"),
+        (r'a: "\ud800"', r"line 1: not valid YAML: a text with \0 or half a character"),
     ],
 )  # fmt: skip
-def test_yaml_without_end_is_refused(text, fault):
+def test_yaml_that_is_refused(text, fault):
     with pytest.raises(UserError) as caught:
         parse_yaml(text, "file.yaml")
     assert str(caught.value) == f"file.yaml: {fault}"

@@ -1,6 +1,7 @@
 """The paper's figures, drawn from a made-up experiment with known numbers."""
 
 import json
+import os
 import shutil
 
 import numpy as np
@@ -16,7 +17,14 @@ from evaluate.report.figures import draw_figures, draw_interpolation, draw_pairs
 from evaluate.report.results import final_rows
 from evaluate.report.styles import run_style
 from evaluate.sheets import tile
-from tests.conftest import PROTOCOL, assert_user_error, write_measured_run, write_sheets
+from tests.conftest import (
+    PROTOCOL,
+    assert_user_error,
+    full_disk,
+    read_files,
+    write_measured_run,
+    write_sheets,
+)
 from train.runs.experiment import read_runs
 
 
@@ -134,6 +142,11 @@ def truncate(path):
     path.write_bytes(path.read_bytes()[:500])
 
 
+def pipe(path):
+    path.unlink()
+    os.mkfifo(path)
+
+
 def shrink(path):
     save_image(path, np.zeros((9, 9, 3), np.uint8))
 
@@ -144,6 +157,7 @@ def shrink(path):
         ("fake_reconstructed", remove, 11, "no such file or directory"),
         ("real_reconstructed", empty, 16, "not a png file"),
         ("real_reconstructed", truncate, 16, "image file is truncated"),
+        ("interpolation_2", pipe, 17, "is a pipe"),
         ("interpolation_5", remove, 17, "no such file or directory"),
         ("interpolation_1", empty, 17, "not a png file"),
         ("interpolation_8", shrink, 17, "another size than interpolation_1.png"),
@@ -165,6 +179,14 @@ def test_all_but_a_missing_or_damaged_sheet_is_drawn(
     assert line.startswith(f"figure_{number:02d} not drawn: {path}: {why}")
     names = {path.name for path in (copied / "figures").glob("figure_*.png")}
     assert names == {f"figure_{n:02d}.png" for n in others}
+
+
+def test_a_full_disk_leaves_the_figures_as_they_were(figures, experiment, command):
+    before = read_files(figures.folder)
+    with full_disk(1000):
+        code, _, errors = command("figures", experiment)
+    message = f"error: {figures.folder / 'figure_01.png'}: file too large\n"
+    assert (code, errors, read_files(figures.folder)) == (2, message, before)
 
 
 def test_a_run_without_sheets_or_config_has_its_curves_drawn(experiment, tmp_path):

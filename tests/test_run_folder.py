@@ -138,6 +138,17 @@ def test_what_is_not_finite_is_written_as_null(folder):
     assert folder.rows() == [row(1, fake_psnr=None, intervals={"fake_psnr": None})]
 
 
+def test_pipes_in_the_place_of_files_are_not_waited_for(folder):
+    folder.checkpoints.mkdir()
+    for path in (folder.config_path, folder.metrics_path, folder.checkpoints / "step-4.index"):
+        os.mkfifo(path)
+    for read, path in ((folder.read, folder.config_path), (folder.rows, folder.metrics_path)):
+        with pytest.raises(UserError) as caught:
+            read()
+        assert str(caught.value) == f"{path} is not a regular file"
+    assert folder.saved_steps() == {}
+
+
 def test_a_removed_folder_is_an_error_and_is_not_made_again(folder):
     shutil.rmtree(folder.path)
     with pytest.raises(UserError, match="was removed or moved while the run was going on"):

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from config import UserError, reason
+from data.storage import write_whole
 from evaluate.metrics.table import METRICS
 from evaluate.report.charts import PRIORS, choose_charts
 from evaluate.report.curves import DPI, draw_chart, without_formulas
@@ -183,6 +184,8 @@ def draw_interpolation(
 
 
 def _read_sheet(path: Path) -> np.ndarray:
+    if path.is_fifo():  # opening it would wait forever
+        raise UserError(f"{path}: is a pipe")
     try:
         return imread(path)
     except Exception as error:  # Pillow raises a different class for each kind of damage
@@ -214,7 +217,7 @@ def _frame(pictures: Sequence[np.ndarray], title: str, captions: Sequence[str]) 
 
 
 def _save(figure: Figure, path: Path, with_svg: bool = False) -> Path:
-    figure.savefig(path)
+    write_whole(path, figure.savefig)
     if with_svg:
-        figure.savefig(path.with_suffix(".svg"))
+        write_whole(path.with_suffix(".svg"), figure.savefig)
     return path

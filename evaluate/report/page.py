@@ -17,6 +17,7 @@ from plotly.offline import get_plotlyjs
 
 from config import UserError
 from config.values import FIGURES_FOLDER
+from data.paths import require_file
 from data.storage import write_whole
 from evaluate.report.charts import Chart, choose_charts
 from evaluate.report.plots import SCALE_LAYOUT, plain, plot_chart
@@ -218,6 +219,7 @@ def _present(epochs: Sequence[int], values: Iterable[Any]) -> Mapping[int, Any]:
 def _embed(path: Path) -> str | None:
     """An image as a data address; None if it is missing or damaged."""
     try:
+        require_file(path)
         with Image.open(path) as image:
             sheet = image.convert("RGB")
     except Exception:  # Pillow raises a different class for each kind of damage
@@ -231,6 +233,7 @@ def _embed(path: Path) -> str | None:
 def _sorted_scale(path: Path) -> list[float] | None:
     """s, the largest first; None if the file is missing or damaged."""
     try:
+        require_file(path)
         scale = np.asarray(np.load(path), np.float64)
     except Exception:  # numpy raises many classes for a damaged file
         return None

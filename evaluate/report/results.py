@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from data.storage import write_whole
 from evaluate.metrics.precision_recall import NeighbourMetrics
 from evaluate.metrics.table import METRICS, TABLE
 from evaluate.report.protocols import (
@@ -109,8 +110,13 @@ def results_in_markdown(runs: Sequence[MeasuredRun]) -> str:
 
 def write_results(runs: Sequence[MeasuredRun], folder: Path) -> None:
     """Write results.md (rounded, a row a run) and results.csv (unrounded, a row a seed)."""
-    (folder / "results.md").write_text(results_in_markdown(runs), encoding="utf-8")
-    with open(folder / "results.csv", "w", newline="", encoding="utf-8") as file:
+    table = results_in_markdown(runs)
+    write_whole(folder / "results.md", lambda path: path.write_text(table, encoding="utf-8"))
+    write_whole(folder / "results.csv", lambda path: _write_csv(runs, path))
+
+
+def _write_csv(runs: Sequence[MeasuredRun], path: Path) -> None:
+    with open(path, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         ends = [f"{metric}_{end}" for metric in TABLE for end in _INTERVAL_ENDS]
         writer.writerow(["run", "label", "seed", "epoch", *TABLE, *ends, "features"])

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from config import Config, UserError, find_run, reason
-from config.loading import parse_yaml, to_yaml, validate_run
+from config.loading import parse_yaml, read_text, to_yaml, validate_run
+from data.paths import require_file
 from data.storage import make_folder, write_whole
 from train.runs.absence import explain_no_run
 from train.runs.changes import MAY_CHANGE, list_changes, list_image_changes
@@ -132,6 +133,7 @@ class RunFolder:
     def saved_steps(self, best: bool = False) -> dict[int, Path]:
         """{step: path without ending} of the last checkpoints, or of the best one."""
         files = (self.best if best else self.checkpoints).glob(f"{CHECKPOINT_NAME}-*.index")
+        files = filter(Path.is_file, files)  # a pipe in the place of one would never end
         numbered = {file.stem.rpartition("-")[2]: file.with_suffix("") for file in files}
         return {int(number): path for number, path in numbered.items() if number.isdecimal()}
 
@@ -207,9 +209,10 @@ class RunFolder:
         """What config.yaml says about the run. Raises UserError if the folder holds none."""
         if not self.config_path.exists():
             raise UserError(f"{self.path}: {explain_no_run(self.path)}")
+        require_file(self.config_path)
         where = f"{self.config_path}: damaged"
         try:
-            values = parse_yaml(self.config_path.read_text(encoding="utf-8"), where)
+            values = parse_yaml(read_text(self.config_path), where)
             recorded = values.pop("recorded")
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise UserError(f"{where}: not the config.yaml of a run") from error

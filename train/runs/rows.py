@@ -11,6 +11,7 @@ from pydantic_core import to_json
 
 from config import UserError
 from config.messages import explain
+from data.paths import require_file
 from data.storage import flush
 
 _LARGEST = 1e100  # that figures can show
@@ -100,6 +101,8 @@ def _comparable(protocol: Mapping[str, Any]) -> dict[str, Any]:
 
 def _read(path: Path) -> tuple[list[dict[str, Any]], int]:
     """(rows, size in bytes of the finished lines)."""
+    if path.exists():
+        require_file(path)
     try:
         content = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
