@@ -6,13 +6,12 @@ code; He's initialisation would be sqrt(2).
 """
 
 import math
-from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import keras
 from keras import KerasTensor, ops
 
-from models.operations import convolve, convolve_down, convolve_up, fir_filter
+from models.operations import convolve, convolve_down, convolve_up, fir_filter, leaky_relu
 
 Shape = tuple[int | None, ...]
 
@@ -25,13 +24,13 @@ class EqualizedLayer(keras.layers.Layer):
 
     def __init__(
         self,
-        activation: str | Callable | None = None,
+        activation: Literal["linear", "leaky_relu"] = "linear",
         use_bias: bool = True,
         gain: float = 2.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.activation = keras.activations.get(activation)  # "leaky_relu" has slope 0.2
+        self.activation = activation
         self.use_bias = use_bias
         self.gain = gain
 
@@ -56,11 +55,11 @@ class EqualizedLayer(keras.layers.Layer):
         """`activation(outputs + bias)`, in the dtype of `outputs`."""
         if self.use_bias:
             outputs = outputs + ops.cast(self.bias, outputs.dtype)
-        return self.activation(outputs)
+        return leaky_relu(outputs) if self.activation == "leaky_relu" else outputs
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
-            "activation": keras.activations.serialize(self.activation),
+            "activation": self.activation,
             "use_bias": self.use_bias,
             "gain": self.gain,
         }

@@ -61,6 +61,14 @@ class Networks(NamedTuple):
             ),
         ]
 
+    @property
+    def linear_biases(self) -> list[keras.Variable] | None:
+        """The biases of D if its adversarial value is piecewise linear in images and biases.
+
+        None says that it is not, as with batch normalisation or tanh.
+        """
+        return [v for v in self.discriminator.trainable_variables if v.name == "bias"]
+
     def parts(self) -> dict[str, keras.Model]:
         """The Keras models by name, as checkpoints hold them."""
         return self._asdict()

@@ -13,6 +13,7 @@ from keras import KerasTensor, ops
 
 FIR_TAPS = (1.0, 3.0, 3.0, 1.0)
 CHANNELS_LAST = "channels_last"
+LEAKY_SLOPE = 0.2
 _has_own_gradient = contextvars.ContextVar("_has_own_gradient", default=True)
 
 
@@ -78,6 +79,22 @@ def _attach_gradient_of_input(
         rotated = ops.flip(kernel, axis=(0, 1))
         rotated = ops.transpose(rotated, (0, 1, 3, 2))  # (size, size, out, in)
         return upstream, convolve(upstream, rotated), None
+
+    return outputs, gradient
+
+
+@ops.custom_gradient
+def leaky_relu(inputs: KerasTensor) -> tuple[KerasTensor, Callable]:
+    """Leaky ReLU with slope 0.2, whose gradient depends on the signs of its outputs.
+
+    A gradient of this gradient does not flow through the signs: they do not change with the inputs.
+    TensorFlow's own sends zeros through all layers before.
+    """
+    outputs = ops.leaky_relu(inputs, LEAKY_SLOPE)
+    is_positive = ops.stop_gradient(outputs) > 0
+
+    def gradient(upstream: KerasTensor) -> KerasTensor:
+        return ops.where(is_positive, upstream, LEAKY_SLOPE * upstream)
 
     return outputs, gradient
 

@@ -41,8 +41,11 @@ FLOPS_WITHOUT_R1 = (
     + 7 * (DENSE + ADVERSARIAL)
     + 4 * LATENT  # of generated images alone
 )
-# The penalty begins with a constant, the gradient of the adversarial value by itself.
-FLOPS_OF_R1 = 3 * (FROM_RGB_FLOPS + OTHER_FLOPS + DENSE) + 2 * ADVERSARIAL
+# The pass with tangents, which ends before the adversarial value, and the gradient of the images.
+FLOPS_OF_R1 = 2 * FROM_RGB_FLOPS + OTHER_FLOPS + DENSE
+# Without `carry_gradient`. The penalty begins with a constant, the gradient of the adversarial
+# value by itself.
+FLOPS_OF_R1_BY_AUTODIFF = 3 * (FROM_RGB_FLOPS + OTHER_FLOPS + DENSE) + 2 * ADVERSARIAL
 
 
 def reverse(convolution):
@@ -55,7 +58,7 @@ def reverse(convolution):
     return convolution._replace(inputs=convolution.outputs, outputs=convolution.inputs)
 
 
-def expected_convolutions(with_r1):
+def expected_convolutions(with_r1, by_autodiff=False):
     """How often a step computes each convolution, by Algorithm 1 and the rules of gradients."""
     counts = Counter()
     for layer in SYNTHESIS:
@@ -65,10 +68,17 @@ def expected_convolutions(with_r1):
         needs_gradient = layer != FROM_RGB  # with respect to the input, to train D
         counts[layer] += 2 + 2  # generated and real images: forward, kernel
         counts[reverse(layer)] += 1 + 2 * needs_gradient  # one of them to train G
-        if with_r1:
+        if with_r1 and by_autodiff:
             counts[reverse(layer)] += 1  # the gradient that is penalised
             counts[layer] += 1  # the gradient of this gradient: with respect to its input
             counts[reverse(layer)] += 1  # and with respect to the kernel
+        elif with_r1:
+            counts[layer] += 1  # the pass with tangents
+            # The gradient of the images belongs to R1, and of the kernel TensorFlow computes that
+            # of the convolution backwards.
+            counts[reverse(layer)] += not needs_gradient
+            counts[layer] -= 1
+            counts[reverse(layer)] += 1
     return counts
 
 
@@ -78,15 +88,28 @@ def trace(function, *shapes):
     return tf.function(function, autograph=False).get_concrete_function(*specs).graph
 
 
-@pytest.mark.parametrize(("r1_weight", "passes"), [(1.0, 10), (0.0, 7)])
-def test_a_step_computes_what_algorithm_1_needs_and_nothing_else(make_config, r1_weight, passes):
-    trainer = Trainer(make_config(**SMALLEST | {"train.r1_weight": r1_weight}), "normal_dls_dg")
-    expected = expected_convolutions(with_r1=r1_weight > 0)
-    assert expected.total() == 3 * 5 + passes * 5 - 2
+@pytest.mark.parametrize(
+    ("changes", "discriminator_passes"),
+    [
+        ({}, 8 * 5 - 1),  # of generated images, the discriminator itself needs no image gradient
+        ({"train.precision": "mixed_float16"}, 10 * 5 - 2),
+        ({"train.r1_weight": 0.0}, 7 * 5 - 2),
+    ],
+)
+def test_a_step_computes_what_algorithm_1_needs_and_nothing_else(
+    make_config, changes, discriminator_passes
+):
+    trainer = Trainer(make_config(**SMALLEST | changes), "normal_dls_dg")
+    with_r1 = trainer.train_config.r1_weight > 0
+    by_autodiff = trainer.train_config.precision == "mixed_float16"
+    expected = expected_convolutions(with_r1, by_autodiff)
+    assert expected.total() == 3 * 5 + discriminator_passes
     (counted,) = step_graphs(trainer)
     batch = tf.TensorSpec((4, 8, 8, 3))
     computed = trainer.train_step.get_concrete_function(batch).graph
-    flops = FLOPS_WITHOUT_R1 + (FLOPS_OF_R1 if r1_weight else 0)
+    flops = FLOPS_WITHOUT_R1
+    if with_r1:
+        flops += FLOPS_OF_R1_BY_AUTODIFF if by_autodiff else FLOPS_OF_R1
     for graph in (counted, computed):
         assert Counter(graph_convolutions(graph)) == expected
         assert graph_flops(graph) == 4 * flops
@@ -97,9 +120,11 @@ def test_a_step_computes_what_algorithm_1_needs_and_nothing_else(make_config, r1
 def test_lazy_r1_counts_in_one_of_k_steps(make_config, precision):
     changes = {"train.r1_interval": 4, "train.precision": precision}
     trainer = Trainer(make_config(**SMALLEST | changes), "normal_dls_dg")
-    counts = [expected_convolutions(with_r1) for with_r1 in (True, False, False, False)]
+    by_autodiff = precision == "mixed_float16"
+    counts = [expected_convolutions(r1, by_autodiff) for r1 in (True, False, False, False)]
     assert [Counter(graph_convolutions(graph)) for graph in step_graphs(trainer)] == counts
-    assert step_flops(trainer) == FLOPS_WITHOUT_R1 + FLOPS_OF_R1 / 4
+    flops_of_r1 = FLOPS_OF_R1_BY_AUTODIFF if by_autodiff else FLOPS_OF_R1
+    assert step_flops(trainer) == FLOPS_WITHOUT_R1 + flops_of_r1 / 4
 
 
 @pytest.mark.parametrize(
