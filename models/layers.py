@@ -11,7 +11,7 @@ from typing import Any, Literal
 import keras
 from keras import KerasTensor, ops
 
-from models.operations import convolve, convolve_down, convolve_up, fir_filter, leaky_relu
+from models.operations import add_bias, convolve, convolve_down, convolve_up, fir_filter, leaky_relu
 
 Shape = tuple[int | None, ...]
 
@@ -54,7 +54,7 @@ class EqualizedLayer(keras.layers.Layer):
     def activate(self, outputs: KerasTensor) -> KerasTensor:
         """`activation(outputs + bias)`, in the dtype of `outputs`."""
         if self.use_bias:
-            outputs = outputs + ops.cast(self.bias, outputs.dtype)
+            outputs = add_bias(outputs, ops.cast(self.bias, outputs.dtype))
         return leaky_relu(outputs) if self.activation == "leaky_relu" else outputs
 
     def get_config(self) -> dict[str, Any]:

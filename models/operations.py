@@ -84,6 +84,24 @@ def _attach_gradient_of_input(
 
 
 @ops.custom_gradient
+def add_bias(feature_maps: KerasTensor, bias: KerasTensor) -> tuple[KerasTensor, Callable]:
+    """Add a value to each channel.
+
+    The gradient with respect to the bias, a sum, is computed as a matrix product, in a third of the
+    time of TensorFlow's sum.
+
+    Input: (..., channels) and (channels,). Output: as the first input.
+    """
+
+    def gradient(upstream: KerasTensor) -> tuple[KerasTensor, KerasTensor]:
+        rows = ops.reshape(upstream, (-1, bias.shape[0]))  # (n, channels)
+        ones = ops.ones((1, ops.shape(rows)[0]), upstream.dtype)
+        return upstream, ops.matmul(ones, rows)[0]
+
+    return feature_maps + bias, gradient
+
+
+@ops.custom_gradient
 def leaky_relu(inputs: KerasTensor) -> tuple[KerasTensor, Callable]:
     """Leaky ReLU with slope 0.2, whose gradient depends on the signs of its outputs.
 

@@ -52,7 +52,7 @@ def graph_flops(graph: tf.Graph) -> int:
     """Operations, for the whole batch, of what a graph computes for its results."""
     operations = needed_operations(graph)
     convolutions = sum(_batch_size(op) * _shape(op).flops for op in operations if _is_conv(op))
-    return convolutions + sum(_product_flops(op) for op in operations if op.type == "MatMul")
+    return convolutions + sum(_product_flops(op) for op in operations if _is_product(op))
 
 
 def graph_convolutions(graph: tf.Graph) -> Iterator[Convolution]:
@@ -86,6 +86,12 @@ def _trace(trainer: Trainer, r1_weight: float) -> tf.Graph:
 
 def _is_conv(operation: tf.Operation) -> bool:
     return operation.type in ("Conv2D", "Conv2DBackpropInput", "Conv2DBackpropFilter")
+
+
+def _is_product(operation: tf.Operation) -> bool:
+    """Whether it multiplies matrices; a product with a vector of ones is a sum."""
+    constants = (factor for factor in operation.inputs if factor.op.type in ("Const", "Fill"))
+    return operation.type == "MatMul" and not any(1 in factor.shape for factor in constants)
 
 
 def _smaller_end(operation: tf.Operation) -> tf.Tensor:
