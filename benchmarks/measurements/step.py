@@ -53,6 +53,7 @@ def measure_parts(trainer: Trainer) -> dict[str, float]:
     latents = trainer.sample_latents(trainer.batch_size, trainer.random)
     scale = trainer.scale()
     fake_images = trainer.networks.generate(latents, scale)
+    fake_adversarial = trainer.networks.discriminate(fake_images)[0]
     variables = [v for group in trainer.parameter_groups for v in group.variables]
     gradients = [tf.zeros(variable.shape) for variable in variables]
 
@@ -66,7 +67,7 @@ def measure_parts(trainer: Trainer) -> dict[str, float]:
             fake_images
         ),
         "discriminator of real images, with the gradient for R1": lambda: trainer.discriminate_real(
-            real_images
+            real_images, fake_adversarial, trainer.train_config.r1_weight
         ),
         "Adam": update_weights,
     }
