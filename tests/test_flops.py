@@ -185,7 +185,7 @@ def test_operations_of_the_paper():
     with_r1 = graph_flops(step_graphs(trainer)[0]) / 16  # images of a batch
     image_gradient, adversarial = 2 * 128 * 128 * 3 * 64, 2 * 512 * 1
     latent = first_dense = 2 * 512 * 512
-    all_passes = 3 * (each[0] + each[1]) + 10 * each[2]
-    assert with_r1 == all_passes - first_dense - 2 * image_gradient - 6 * latent - adversarial
-    without_r1 = with_r1 - 3 * (each[2] - latent) + adversarial
+    all_passes = 3 * (each[0] + each[1]) + 8 * each[2]
+    assert with_r1 == all_passes - first_dense - image_gradient - 4 * latent - adversarial
+    without_r1 = with_r1 - (each[2] - latent) + adversarial - image_gradient
     assert step_flops(trainer) == (with_r1 + 15 * without_r1) / 16
