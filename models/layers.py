@@ -14,6 +14,7 @@ from keras import KerasTensor, ops
 from models.operations import add_bias, convolve, convolve_down, convolve_up, fir_filter, leaky_relu
 
 Shape = tuple[int | None, ...]
+_ACTIVATIONS = {"linear": lambda outputs: outputs, "leaky_relu": leaky_relu}
 
 
 class EqualizedLayer(keras.layers.Layer):
@@ -30,6 +31,8 @@ class EqualizedLayer(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        if activation not in _ACTIVATIONS:
+            raise ValueError(f"activation: use one of {', '.join(_ACTIVATIONS)}, not {activation}")
         self.activation = activation
         self.use_bias = use_bias
         self.gain = gain
@@ -55,7 +58,7 @@ class EqualizedLayer(keras.layers.Layer):
         """`activation(outputs + bias)`, in the dtype of `outputs`."""
         if self.use_bias:
             outputs = add_bias(outputs, ops.cast(self.bias, outputs.dtype))
-        return leaky_relu(outputs) if self.activation == "leaky_relu" else outputs
+        return _ACTIVATIONS[self.activation](outputs)
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {

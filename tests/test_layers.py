@@ -166,3 +166,8 @@ def test_gradients_of_the_convolution_equal_tensorflows(random, size):
     expected = gradients(lambda x, k: tf.nn.conv2d(x, k, 1, "SAME"))
     for gradient, reference in zip(gradients(convolve), expected, strict=True):
         np.testing.assert_allclose(gradient, reference, rtol=1e-4, atol=1e-4)
+
+
+def test_an_unknown_activation_is_refused():
+    with pytest.raises(ValueError, match="use one of linear, leaky_relu, not tanh"):
+        EqualizedDense(3, activation="tanh")
