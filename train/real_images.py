@@ -8,14 +8,14 @@ linearly,
 
     a_i = <g_i, x_i> + sum_l <b_l, d a_i / d b_l>.
 
-Only the gradients on the right contain kernels. With c_i = f'(a_i), the gradient of the sum with
-respect to the kernels is that of
+Only the gradients on the right contain kernels. With c_i = f'(a_i), the gradient of the sum is that
+of
 
-    sum_i <c_i g_i, x_i + 2 w g_i / c_i> + sum_l <b_l, sum_i c_i d a_i / d b_l>
+    sum_i <x_i + 2 w g_i / c_i, c_i g_i> + sum_l <b_l, sum_i c_i d a_i / d b_l>
 
-where x_i + 2 w g_i / c_i, and the first factor of the last product, count as constants: one pass
-backward makes c_i g_i and all c_i d a_i / d b_l, and autodiff differentiates them once. R1 does not
-depend on the biases, whose gradient is thus at hand: sum_i c_i d a_i / d b_l.
+where all c_i and the first factor of the first product count as constants. One pass backward makes
+the second factors, and autodiff differentiates them once. R1 does not depend on the biases; their
+gradient is the second factor of the last product.
 """
 
 from collections.abc import Callable, Sequence
@@ -58,16 +58,31 @@ def carry_gradient(
         values = tf.stop_gradient(adversarial)
         loss_tape.watch(values)
         losses = loss(values)
-    slopes = tf.stop_gradient(loss_tape.gradient(losses, values))  # c (batch,)
+    slopes = loss_tape.gradient(losses, values)  # c (batch,)
     slopes = tf.where(tf.abs(slopes) < _LEAST_SLOPE, _LEAST_SLOPE, slopes)
     image_gradient, *bias_gradients = tape.gradient(
         adversarial, [x, *biases], output_gradients=slopes, unconnected_gradients="zero"
     )
     divisor = slopes[:, None, None, None]
     real_gradient = tf.stop_gradient(image_gradient) / divisor  # g (batch, height, width, 3)
-    direction = tf.stop_gradient(x) + 2.0 * r1_weight * real_gradient / divisor
+    direction = x + 2.0 * r1_weight * real_gradient / divisor
     carrier = tf.reduce_sum(direction * image_gradient)
     for bias, gradient in zip(biases, bias_gradients, strict=True):
-        carrier += tf.reduce_sum(tf.stop_gradient(bias) * gradient)  # for the kernels
-        carrier += tf.reduce_sum(bias * tf.stop_gradient(gradient))  # for the biases
+        carrier += tf.reduce_sum(bias * gradient)
     return RealLosses(values, r1_penalty(real_gradient), carrier)
+
+
+def penalise_with_autodiff(
+    discriminate: Callable[[tf.Tensor], tf.Tensor],
+    x: tf.Tensor,
+    scale_loss: Callable[[tf.Tensor], tf.Tensor],
+) -> RealLosses:
+    """Values that have their gradients themselves, for any discriminator: two passes more.
+
+    The gradient that R1 penalises is computed of `scale_loss(a)`, against underflow.
+    """
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        adversarial = discriminate(x)
+        scaled = scale_loss(adversarial)
+    return RealLosses(adversarial, r1_penalty(tape.gradient(scaled, x) / scale_loss(1.0)))

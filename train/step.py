@@ -13,8 +13,7 @@ from train.losses import (
 )
 from train.model import Model
 from train.optimizer import build_optimizer
-from train.penalties import r1_penalty
-from train.real_images import RealLosses, carry_gradient
+from train.real_images import RealLosses, carry_gradient, penalise_with_autodiff
 from train.runtime.device import resolve_auto
 from train.runtime.distribution import Processes, sum_over_replicas
 
@@ -198,31 +197,22 @@ class Trainer(Model):
 
         `fake_adversarial` (batch,) are the adversarial values of generated images.
         """
-        if not r1_weight:
-            adversarial, _ = self.networks.discriminate(x)
-            return RealLosses(adversarial, tf.zeros_like(adversarial))
-        biases = self.networks.linear_biases
-        # float16 is too narrow for the quotients of `carry_gradient`.
-        if biases is None or self.train_config.precision == "mixed_float16":
-            return self._penalise_with_autodiff(x)
-
-        def adversarial_loss(adversarial: tf.Tensor) -> tf.Tensor:
-            return discriminator_adversarial_loss(adversarial, tf.stop_gradient(fake_adversarial))
 
         def discriminate(images: tf.Tensor) -> tf.Tensor:
             return self.networks.discriminate(images)[0]
 
+        def adversarial_loss(adversarial: tf.Tensor) -> tf.Tensor:
+            return discriminator_adversarial_loss(adversarial, tf.stop_gradient(fake_adversarial))
+
+        if not r1_weight:
+            adversarial = discriminate(x)
+            return RealLosses(adversarial, tf.zeros_like(adversarial))
+        biases = self.networks.linear_biases
+        # float16 is too narrow for the quotients of `carry_gradient`.
+        if biases is None or self.train_config.precision == "mixed_float16":
+            return penalise_with_autodiff(discriminate, x, self.optimizer.scale_loss)
         values = [bias.value for bias in biases]
         return carry_gradient(discriminate, x, values, adversarial_loss, r1_weight)
-
-    def _penalise_with_autodiff(self, x: tf.Tensor) -> RealLosses:
-        """`discriminate_real` for any discriminator and precision: two passes more."""
-        with tf.GradientTape() as tape:
-            tape.watch(x)
-            adversarial, _ = self.networks.discriminate(x)
-            scaled = self.optimizer.scale_loss(adversarial)
-        gradient = tape.gradient(scaled, x) / self.optimizer.scale_loss(1.0)
-        return RealLosses(adversarial, r1_penalty(gradient))
 
     def _descend(self, gradients: list[tf.Tensor]) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         """One step of Adam with the gradients of all parameter groups, in their order.
