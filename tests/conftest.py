@@ -262,6 +262,14 @@ def write_folder(path, files):
     return f"folder:{path}"
 
 
+def flip_bits(content, count):
+    """Copies of some bytes, each with another bit flipped."""
+    generator = np.random.default_rng(0)
+    for place in generator.integers(0, len(content), count).tolist():
+        flipped = bytes([content[place] ^ 1 << generator.integers(8)])
+        yield content[:place] + flipped + content[place + 1 :]
+
+
 def write_zip(path, files):
     """Write {name: bytes} into a zip file; returns the `data.source`."""
     with zipfile.ZipFile(path, "w") as archive:

@@ -9,6 +9,7 @@ from config import UserError
 from data.digits import DigitImages
 from data.loading import ordered_batches
 from evaluate.features.cache import images_digest, real_features
+from tests.conftest import flip_bits
 from train.runtime.distribution import Processes
 
 
@@ -83,11 +84,7 @@ def test_a_flipped_bit_anywhere_or_a_zeroed_block_is_noticed(batches, tmp_path):
     expected = look_up(tmp_path, CountingFeatures(), images)
     (path,) = tmp_path.iterdir()
     content = path.read_bytes()
-    damaged = [content[:128] + bytes(64) + content[192:]]
-    generator = np.random.default_rng(0)
-    for place in generator.integers(0, len(content), 50).tolist():
-        flipped = bytes([content[place] ^ 1 << generator.integers(8)])
-        damaged.append(content[:place] + flipped + content[place + 1 :])
+    damaged = [content[:128] + bytes(64) + content[192:], *flip_bits(content, 50)]
     for each in damaged:
         path.write_bytes(each)
         message = re.escape(f"{path} is damaged or outdated; the features are computed again")

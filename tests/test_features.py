@@ -12,7 +12,7 @@ from data.digits import DigitImages
 from evaluate.features import digit_classifier
 from evaluate.features.networks import load_features, load_spatial_features
 from evaluate.metrics.frechet import frechet_distance, single_image_frechet_distance
-from tests.conftest import FORKSERVER
+from tests.conftest import FORKSERVER, flip_bits
 
 
 @pytest.fixture(scope="module")
@@ -43,11 +43,7 @@ def test_the_digit_classifier_is_trained_once_and_again_only_if_damaged(cache, m
     monkeypatch.setattr(digit_classifier, "_train_apart", train)
     digit_classifier.load_digit_classifier(cache)
     assert trained == []
-    damaged = [b"", b"no model", content[:-1000]]
-    generator = np.random.default_rng(0)
-    for place in generator.integers(0, len(content), 10).tolist():
-        flipped = bytes([content[place] ^ 1 << generator.integers(8)])
-        damaged.append(content[:place] + flipped + content[place + 1 :])
+    damaged = [b"", b"no model", content[:-1000], *flip_bits(content, 10)]
     for each in damaged:
         path.write_bytes(each)
         message = re.escape(f"{path} is damaged; the classifier is trained again")

@@ -8,7 +8,7 @@ import pytest
 from config.sections import DataConfig
 from data.inventory import take_inventory
 from data.sources import open_source
-from tests.conftest import write_folder
+from tests.conftest import flip_bits, write_folder
 
 
 @pytest.fixture
@@ -40,11 +40,7 @@ def test_a_flipped_bit_anywhere_or_a_zeroed_block_is_noticed(source, tmp_path):
     assert expected.problems == {5: "not a JPEG, PNG, WebP or BMP image"}
     (path,) = (tmp_path / "data").iterdir()
     content = path.read_bytes()
-    damaged = [content[:512] + bytes(256) + content[768:]]
-    generator = np.random.default_rng(0)
-    for place in generator.integers(0, len(content), 50).tolist():
-        flipped = bytes([content[place] ^ 1 << generator.integers(8)])
-        damaged.append(content[:place] + flipped + content[place + 1 :])
+    damaged = [content[:512] + bytes(256) + content[768:], *flip_bits(content, 50)]
     for each in damaged:
         path.write_bytes(each)
         with pytest.warns(UserWarning, match="damaged or outdated; the images are looked at again"):
