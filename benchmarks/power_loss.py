@@ -7,7 +7,6 @@ import struct
 import subprocess
 import time
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from config import Config
@@ -37,12 +36,7 @@ class Disk:
         _run("mount", "-o", "loop", self._file, self.path)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        _: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         _run("umount", self.path)
 
     def cut_power(self) -> None:
