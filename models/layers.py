@@ -11,7 +11,15 @@ from typing import Any, Literal
 import keras
 from keras import KerasTensor, ops
 
-from models.operations import add_bias, convolve, convolve_down, convolve_up, fir_filter, leaky_relu
+from models.operations import (
+    add_bias,
+    convolve,
+    convolve_down,
+    convolve_up,
+    fir_filter,
+    insert_zeros,
+    leaky_relu,
+)
 
 Shape = tuple[int | None, ...]
 _ACTIVATIONS = {"linear": lambda outputs: outputs, "leaky_relu": leaky_relu}
@@ -226,9 +234,4 @@ class UpsampleImage(keras.layers.Layer):
     """
 
     def call(self, images: KerasTensor) -> KerasTensor:
-        _, height, width, channels = images.shape
-        cells = ops.reshape(images, (-1, height, 1, width, 1, channels))
-        cells = ops.pad(cells, ((0, 0), (0, 0), (0, 1), (0, 0), (0, 1), (0, 0)))
-        # (batch, height, 2, width, 2, channels)
-        doubled = ops.reshape(cells, (-1, 2 * height, 2 * width, channels))
-        return fir_filter(doubled, gain=4.0)
+        return fir_filter(insert_zeros(images, before=0, after=1), gain=4.0)

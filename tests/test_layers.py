@@ -14,7 +14,13 @@ from models.layers import (
     ModulatedConv2D,
     UpsampleImage,
 )
-from models.operations import convolve, convolve_down, fir_filter
+from models.operations import (
+    convolve,
+    convolve_down,
+    fir_filter,
+    leaky_relu,
+    with_builtin_gradients,
+)
 
 BINOMIAL = np.outer([1, 3, 3, 1], [1, 3, 3, 1]) / 64.0
 
@@ -49,7 +55,7 @@ def per_channel(taps, channels):
     return taps[:, :, None, None] * np.eye(channels)
 
 
-def leaky_relu(x):
+def leak(x):
     return np.where(x > 0, x, 0.2 * x)
 
 
@@ -74,7 +80,7 @@ def test_dense(random):
     layer = EqualizedDense(3, activation="leaky_relu", gain=2.0)
     layer.build((None, 5))
     layer.bias.assign([1.0, 2.0, 3.0])
-    expected = leaky_relu(inputs @ layer.kernel.numpy() * 2 / math.sqrt(5) + [1.0, 2.0, 3.0])
+    expected = leak(inputs @ layer.kernel.numpy() * 2 / math.sqrt(5) + [1.0, 2.0, 3.0])
     np.testing.assert_allclose(layer(inputs), expected, atol=1e-5)
 
 
@@ -84,7 +90,7 @@ def test_convolution(random):
     layer.build(inputs.shape)
     layer.bias.assign(random(4))
     convolved = correlate(inputs, layer.kernel.numpy(), 1, 1)
-    expected = leaky_relu(convolved * 1.5 / math.sqrt(9 * 3) + layer.bias.numpy())
+    expected = leak(convolved * 1.5 / math.sqrt(9 * 3) + layer.bias.numpy())
     np.testing.assert_allclose(layer(inputs), expected, atol=1e-5)
 
 
@@ -114,9 +120,7 @@ def test_modulated_convolution(random, upsample):
     else:
         outputs = correlate(outputs, kernel, 1, 1)
     outputs = outputs / outputs.std(axis=(1, 2), keepdims=True)
-    np.testing.assert_allclose(
-        layer(inputs, style), leaky_relu(outputs + layer.bias.numpy()), atol=1e-4
-    )
+    np.testing.assert_allclose(layer(inputs, style), leak(outputs + layer.bias.numpy()), atol=1e-4)
 
 
 def test_upsampled_image_by_hand():
@@ -166,6 +170,36 @@ def test_gradients_of_the_convolution_equal_tensorflows(random, size):
     expected = gradients(lambda x, k: tf.nn.conv2d(x, k, 1, "SAME"))
     for gradient, reference in zip(gradients(convolve), expected, strict=True):
         np.testing.assert_allclose(gradient, reference, rtol=1e-4, atol=1e-4)
+
+
+def test_gradients_of_the_filter_with_stride_2_in_bfloat16_equal_tensorflows(random):
+    """First order, and second order as R1 needs it."""
+    feature_maps, weights = random(2, 6, 8, 3), random(2, 3, 4, 3)
+
+    def gradients():
+        x, w = (tf.constant(values, tf.bfloat16) for values in (feature_maps, weights))
+        with tf.GradientTape() as outer:
+            outer.watch(w)
+            with tf.GradientTape() as inner:
+                inner.watch(x)
+                total = tf.reduce_sum(w * fir_filter(x, gain=4.0, stride=2))
+            gradient = inner.gradient(total, x)
+            penalty = tf.reduce_sum(tf.square(tf.cast(gradient, tf.float32)))
+        return tf.cast(gradient, tf.float32), tf.cast(outer.gradient(penalty, w), tf.float32)
+
+    with with_builtin_gradients():
+        expected = gradients()
+    for gradient, reference in zip(gradients(), expected, strict=True):
+        np.testing.assert_allclose(gradient, reference, rtol=2e-2, atol=2e-2)
+
+
+def test_the_gradient_of_leaky_relu_by_hand():
+    x = tf.constant([-2.0, -0.0, 0.0, 1e-30, 3.0])
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        outputs = leaky_relu(x)
+    np.testing.assert_allclose(outputs, [-0.4, 0.0, 0.0, 1e-30, 3.0])
+    np.testing.assert_allclose(tape.gradient(outputs, x), [0.2, 0.2, 0.2, 1.0, 1.0])
 
 
 def test_an_unknown_activation_is_refused():
