@@ -38,7 +38,7 @@ from evaluate.options import (
     RunIndex,
 )
 from evaluate.report.terminal import print_any_character, replace_closed_streams
-from train.experiment.all_jobs import check_folders, train_alone, train_jobs
+from train.experiment.all_jobs import check_folders, train_jobs
 from train.experiment.jobs import (
     experiment_folder,
     list_jobs,
@@ -47,10 +47,10 @@ from train.experiment.jobs import (
     select_jobs,
     shared_distribution,
 )
-from train.experiment.preparation import JobError
 from train.runs.experiment import read_compared_runs, read_runs
 from train.runs.folder import RunFolder
 from train.runtime.cluster import read_cluster
+from train.runtime.processes import FaultError
 from train.runtime.signals import Stopped, raise_when_signalled
 from train.runtime.startup import import_tensorflow, shorten_warnings
 
@@ -152,7 +152,8 @@ def train(
         print(f"complete: {job.folder.epochs_done()} of {job.config.train.epochs} epochs")
         return
     measuring = Measuring(job.folder.results_folder if resume else out or RESULTS)
-    train_alone(job, cluster, measuring, summarise)
+    if failures := train_jobs([job], cluster, measuring, summarise):
+        raise UserError(failures[0])
     if cluster.is_chief:
         print(f"metrics, images and checkpoints are in {job.folder.path}")
 
@@ -237,7 +238,7 @@ def main() -> None:
         again = shlex.join(argument for argument in sys.argv if argument not in _ONCE)
         print(f"stopped ({stopped}); to go on: python {again}", file=sys.stderr)
         sys.exit(stopped.exit_code)
-    except JobError as error:
+    except FaultError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(FAULT)
     except (UserError, OSError) as error:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from config import Config
+from evaluate.features.classifier_file import require_digit_classifier
 
 if TYPE_CHECKING:  # TensorFlow takes seconds to import: main.py passes a `Measuring` to processes
     from data.stored import Images
@@ -23,6 +24,14 @@ class Measuring(NamedTuple):
     """
 
     results_folder: Path
+
+    def train_features(self, config: Config) -> None:
+        """Train the config's feature network if it is trained here and missing.
+
+        Raises UserError if that fails.
+        """
+        if config.evaluate.features == "digits":
+            require_digit_classifier(self.features_folder)
 
     def check(self, config: Config) -> None:
         """Raise UserError if the config's feature network cannot be had."""

@@ -57,7 +57,9 @@ SMALLEST = {  # at 8x8 a step is traced in half the time
 }
 TEST_SIZE = 64  # of the run with random weights
 FORKSERVER = multiprocessing.get_context("forkserver")  # TensorFlow is imported once
-FORKSERVER.set_forkserver_preload(["tests.survival", "tests.distributed"])
+FORKSERVER.set_forkserver_preload(
+    ["train.runtime.preloaded", "tests.survival", "tests.distributed"]
+)
 PROTOCOL = {"features": "digit-classifier features", "real_images": 9, "fake_images": 8}
 
 
@@ -106,9 +108,10 @@ def config_file(tmp_path, tiny):
 def command(monkeypatch, capfd):
     """A function: run a command in this process; returns (exit code, output, error output).
 
-    Preparations are made in this process too: another would have to import TensorFlow again.
+    Preparations are made and runs trained in this process too, where tests can reach into them.
     """
     monkeypatch.setattr(all_jobs, "prepare_apart", prepare)
+    monkeypatch.setattr(all_jobs, "run_jobs", run_jobs_here)
 
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["main.py", *map(str, arguments)])
@@ -118,6 +121,15 @@ def command(monkeypatch, capfd):
         return ended.value.code or 0, output, errors
 
     return run
+
+
+def run_jobs_here(jobs, cluster, measuring, on_event, jobs_at_once, gpus=0):
+    """In place of `run_jobs`: one job after the other, in this process."""
+    from train.experiment.training import run_job
+
+    for job in jobs:
+        run_job(job, cluster, measuring, on_event)
+    return []
 
 
 @pytest.fixture

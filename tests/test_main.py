@@ -29,11 +29,12 @@ from tests.conftest import (
 )
 from train.experiment import all_jobs
 from train.experiment.jobs import list_jobs
-from train.experiment.launch import default_jobs_at_once
-from train.experiment.preparation import JobError, prepare, prepare_apart
+from train.experiment.launch import default_jobs_at_once, run_jobs
+from train.experiment.preparation import prepare, prepare_apart
 from train.runs.folder import RunFolder
 from train.runtime import processes
 from train.runtime.cluster import ALONE
+from train.runtime.processes import FaultError
 
 ROOT = Path(__file__).parent.parent
 
@@ -68,6 +69,7 @@ def test_reproduce_trains_all_runs_once_and_draws_the_figures(
     config_file, command, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(all_jobs, "prepare_apart", prepare_apart)  # as a user has it
+    monkeypatch.setattr(all_jobs, "run_jobs", run_jobs)
     arguments = ("reproduce", config_file(), "--out", tmp_path, "--jobs", "2")
     code, output, errors = command(*arguments)
     assert (code, errors) == (0, "")
@@ -225,6 +227,7 @@ def test_one_failing_run_does_not_stop_the_others(config_file, command, tmp_path
         return prepared
 
     monkeypatch.setattr(all_jobs, "prepare_apart", prepare_then_break)
+    monkeypatch.setattr(all_jobs, "run_jobs", run_jobs)
     code, output, errors = command(*arguments)
     assert_user_error(code, errors, "normal_dls_dg seed 0: ")
     assert "latent.dim: 9, now 6" in errors
@@ -242,7 +245,7 @@ def test_a_preparation_that_is_killed_is_reported(make_config, tmp_path, monkeyp
 
     monkeypatch.setattr(processes, "start", start_and_kill)
     jobs = [make_job(make_config(), tmp_path)]
-    with pytest.raises(JobError, match=r"the preparation was killed \(exit code -9\)"):
+    with pytest.raises(FaultError, match=r"the preparation was killed \(exit code -9\)"):
         prepare_apart(jobs, ALONE, Measuring(tmp_path))
 
 
@@ -449,11 +452,11 @@ def test_wrong_paths_are_told_without_tensorflow(tmp_path):
 def test_a_job_array_shares_the_runs(command, config_file, tmp_path, monkeypatch):
     trained = []
 
-    def run_jobs(jobs, *_):
+    def note_jobs(jobs, *_):
         trained.append([job.run for job in jobs])
         return []
 
-    monkeypatch.setattr(all_jobs, "run_jobs", run_jobs)
+    monkeypatch.setattr(all_jobs, "run_jobs", note_jobs)
     array = ["reproduce", config_file(), "--out", tmp_path, "--run-count", 2, "--run-index"]
     for index in (0, 1):
         code, output, _ = command(*array, index)

@@ -11,6 +11,7 @@ import tensorflow as tf
 from config import UserError
 from data.paths import require_file
 from evaluate.features import digit_classifier
+from evaluate.features.classifier_file import load_digit_classifier
 from evaluate.metrics.checks import check_images
 
 INCEPTION_SIZE = (299, 299)
@@ -68,7 +69,7 @@ def load_features(name: str, cache_folder: str | Path) -> FeatureNetwork | None:
     if name == "none":
         return None
     if name == "digits":
-        classifier = digit_classifier.load_digit_classifier(cache_folder)
+        classifier = load_digit_classifier(cache_folder)
         features = classifier.get_layer(digit_classifier.FEATURES_LAYER).output
         network = keras.Model(classifier.inputs, features)
         size = (digit_classifier.SIZE, digit_classifier.SIZE)

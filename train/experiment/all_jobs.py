@@ -4,10 +4,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from config import UserError
 from train.experiment.display import Display
-from train.experiment.jobs import Job, Measuring, Prepared
-from train.experiment.launch import default_jobs_at_once, run_jobs, train_job
+from train.experiment.jobs import Job, Measuring
+from train.experiment.launch import default_jobs_at_once, run_jobs
 from train.experiment.preparation import prepare_apart
 from train.runtime.cluster import Cluster
 
@@ -33,25 +32,12 @@ def train_jobs(
     """Train jobs side by side; returns the messages of those that failed, see `run_jobs`."""
     start = time.perf_counter()
     print("looking at the data and the feature network ...", flush=True)
-    prepared = _prepare(jobs, cluster, measuring)
+    for job in jobs:
+        measuring.train_features(job.config)
+    prepared = prepare_apart(jobs, cluster, measuring)
+    print(f"training in {' and '.join(prepared.precisions)} on {prepared.device}")
     count = jobs_at_once or default_jobs_at_once(jobs, prepared.gpus)
     with Display(jobs, prepared.steps_per_epoch, summarise) as display:
         failures = run_jobs(jobs, cluster, measuring, display.update, count, prepared.gpus)
     print(f"trained in {(time.perf_counter() - start) / 60:.1f} minutes")
     return failures
-
-
-def train_alone(job: Job, cluster: Cluster, measuring: Measuring, summarise: Summarise) -> None:
-    """Train one job, in this process unless it is one of a cluster. Raises UserError."""
-    prepared = _prepare([job], cluster, measuring)
-    with Display([job], prepared.steps_per_epoch, summarise) as display:
-        if cluster.is_alone:
-            train_job(job, cluster, measuring, display.update)
-        elif failures := run_jobs([job], cluster, measuring, display.update, jobs_at_once=1):
-            raise UserError(failures[0])
-
-
-def _prepare(jobs: Sequence[Job], cluster: Cluster, measuring: Measuring) -> Prepared:
-    prepared = prepare_apart(jobs, cluster, measuring)
-    print(f"training in {' and '.join(prepared.precisions)} on {prepared.device}")
-    return prepared

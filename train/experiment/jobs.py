@@ -87,6 +87,9 @@ class Prepared(NamedTuple):
 class Measuring(Protocol):
     """What measures the runs of an experiment: `evaluate.measuring.Measuring`."""
 
+    def train_features(self, config: Config) -> None:
+        """Train what measures a run, if it is trained here and missing. Raises UserError."""
+
     def check(self, config: Config) -> None:
         """Raise UserError if a run cannot be measured as its config asks."""
 

@@ -17,23 +17,13 @@ from train.experiment.jobs import (
     Measuring,
     OnEvent,
 )
-from train.experiment.preparation import JobError
 from train.runtime import processes
 from train.runtime.cluster import Cluster, ProcessLostError
+from train.runtime.processes import FaultError
 from train.runtime.signals import Stopped
 from train.runtime.startup import cores, import_tensorflow, use_gpus, visible_gpus
 
 _WAIT_SECONDS = 0.5
-
-
-def train_job(
-    job: Job, cluster: Cluster, measuring: Measuring, on_event: OnEvent, threads: int | None = None
-) -> None:
-    """Train one job in this process, see `train.experiment.training.run_job`."""
-    import_tensorflow()
-    from train.experiment.training import run_job
-
-    run_job(job, cluster, measuring, on_event, threads)
 
 
 def default_jobs_at_once(jobs: Sequence[Job], gpus: int) -> int:
@@ -54,7 +44,7 @@ def run_jobs(
     """Train jobs, `jobs_at_once` at a time, each in a process with its share of cores and `gpus`.
 
     A job that raises UserError does not stop the others; returns the messages of such jobs. Raises
-    JobError for a fault of the program or a process that was killed: the other jobs are stopped
+    FaultError for a fault of the program or a process that was killed: the other jobs are stopped
     then, and go on from their last checkpoint next time. With multi_worker, raises UserError if the
     other processes cannot be reached.
     """
@@ -120,7 +110,7 @@ class _Launcher:
         processes.end([each.process for each in self.running.values()])
 
     def _finish(self, job: Job) -> None:
-        """Give an ended job's GPUs back. Raises `Stopped` for a signal, JobError for a kill."""
+        """Give an ended job's GPUs back. Raises `Stopped` for a signal, FaultError for a kill."""
         process, gpus, _ = self.running.pop(job)
         self.free_gpus.append(gpus)
         process.join()
@@ -129,10 +119,10 @@ class _Launcher:
         ):  # a signal asked it to, here or in another process of the cluster
             raise Stopped(process.exitcode - 128)
         if process.exitcode:
-            raise JobError(f"{job} was killed (exit code {process.exitcode})")
+            raise FaultError(f"{job} was killed (exit code {process.exitcode})")
 
     def _handle_messages(self) -> None:
-        """Pass events on for half a second; raise a JobError, note the texts of UserErrors."""
+        """Pass events on for half a second; raise a FaultError, note the texts of UserErrors."""
         deadline = time.monotonic() + _WAIT_SECONDS
         while (remaining := deadline - time.monotonic()) > 0:
             try:
@@ -141,7 +131,7 @@ class _Launcher:
                 return
             if isinstance(message, UserError):
                 self.failures.append(str(message))
-            elif isinstance(message, JobError):
+            elif isinstance(message, FaultError):
                 raise message
             elif isinstance(message, Connected):
                 self.connected.add(message.job)
@@ -181,8 +171,11 @@ def _work(
     """The main function of a job's process."""
     if gpus:
         use_gpus(gpus)
+    import_tensorflow()
+    from train.experiment.training import run_job
+
     try:
-        train_job(job, cluster, measuring, messages.put, threads)
+        run_job(job, cluster, measuring, messages.put, threads)
         return
     except Stopped:
         messages.cancel_join_thread()  # nobody may be there to listen
@@ -190,9 +183,9 @@ def _work(
     except (UserError, OSError) as error:
         message = UserError(f"{job}: {in_one_line(error)}")
     except ProcessLostError as error:
-        message = JobError(f"{job}: {error}")
+        message = FaultError(f"{job}: {error}")
     except Exception:  # an exception of TensorFlow may not survive the way to the parent
-        message = JobError(f"{job}:\n{traceback.format_exc()}")
+        message = FaultError(f"{job}:\n{traceback.format_exc()}")
     messages.put(message)
     if job.config.train.distribution == "multi_worker":
         messages.close()

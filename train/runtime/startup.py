@@ -17,12 +17,24 @@ def shorten_warnings() -> None:
 
 
 def import_tensorflow() -> None:
-    """Import TensorFlow once, with settings that only count before and right after its import.
+    """Import TensorFlow once, and let it see the devices, see `import_libraries`.
 
-    It takes seconds, so that neither `--help` nor an error in the config waits for it. On CPUs
-    TensorFlow keeps freed memory: asking the system for it again takes a quarter of a large step.
-    On GPUs float32 is float32 and not TensorFloat-32, and processes share the memory. What the user
-    chose for other programs of Keras and Matplotlib does not count.
+    On GPUs float32 is float32 and not TensorFloat-32, and processes share the memory.
+    """
+    import_libraries()
+    import tensorflow
+
+    tensorflow.config.experimental.enable_tensor_float_32_execution(False)
+    for gpu in tensorflow.config.list_physical_devices("GPU"):
+        tensorflow.config.experimental.set_memory_growth(gpu, True)
+
+
+def import_libraries() -> None:
+    """Import TensorFlow and Keras with settings that only count before and right after.
+
+    It takes seconds, so that neither `--help` nor an error in the config waits for it. It looks for
+    no device. On CPUs TensorFlow keeps freed memory: asking the system for it again takes a quarter
+    of a large step. What the user chose for other programs of Keras and Matplotlib does not count.
     """
     os.environ.setdefault("TF_CPU_ALLOCATOR_USE_BFC", "true")
     os.environ["KERAS_BACKEND"] = "tensorflow"
@@ -32,9 +44,6 @@ def import_tensorflow() -> None:
     with open(os.devnull, "wb") as nowhere, standard_error_to(nowhere.fileno()):
         import tensorflow  # it writes lines before its log level counts
     tensorflow.get_logger().setLevel("ERROR")  # its warnings speak to programmers, not to users
-    tensorflow.config.experimental.enable_tensor_float_32_execution(False)
-    for gpu in tensorflow.config.list_physical_devices("GPU"):
-        tensorflow.config.experimental.set_memory_growth(gpu, True)
     import keras  # after TensorFlow is set up
 
     keras.config.set_floatx("float32")  # whatever the user's keras.json says
@@ -55,5 +64,5 @@ def visible_gpus(count: int) -> list[str]:
 
 
 def use_gpus(names: Sequence[str]) -> None:
-    """Let TensorFlow, which must not have been imported yet, see only these GPUs."""
+    """Let TensorFlow, which must not have looked for devices yet, see only these GPUs."""
     os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(names)
