@@ -7,9 +7,9 @@ import shutil
 import pytest
 
 from config import Config, UserError
+from evaluate.protocols import name_protocols
 from evaluate.report.charts import comparison_charts
 from evaluate.report.figures import draw_figures
-from evaluate.report.protocols import name_protocols
 from evaluate.report.results import final_rows, header, protocol_lines
 from evaluate.report.styles import PAPER_STYLES, run_style
 from tests.conftest import (

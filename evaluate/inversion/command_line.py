@@ -13,7 +13,7 @@ from config import UserError, load
 from data.paths import require_any, require_file
 from data.storage import NewFolder
 from evaluate.inversion import explore_server
-from evaluate.inversion.number_lists import parse_ranges
+from evaluate.number_lists import parse_ranges
 from evaluate.options import (
     LARGEST_SEED,
     MOST_SAMPLES,

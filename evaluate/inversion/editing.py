@@ -8,7 +8,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_score
 
 from config import UserError
-from evaluate.inversion.number_lists import parse_ranges, require_number
+from evaluate.number_lists import parse_ranges, require_number
 from evaluate.sheets import COLUMNS, alternate, tile, vary_element
 from evaluate.trained_run import TrainedRun
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from evaluate.metrics.table import METRICS
-from evaluate.report.protocols import Protocol, marks, name_protocols, notes, protocol_of
+from evaluate.protocols import Protocol, marks, name_protocols, notes, protocol_of
 from evaluate.report.styles import PAPER_STYLES, Style, choose_styles
 from models.latent import differential_entropy
 from train.runs.experiment import MeasuredRun

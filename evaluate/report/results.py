@@ -11,7 +11,7 @@ import numpy as np
 from data.storage import write_whole
 from evaluate.metrics.precision_recall import NeighbourMetrics
 from evaluate.metrics.table import METRICS, TABLE
-from evaluate.report.protocols import (
+from evaluate.protocols import (
     Protocol,
     is_same_protocol,
     marks,
