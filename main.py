@@ -36,6 +36,8 @@ from evaluate.options import (
     RunCount,
     RunDir,
     RunIndex,
+    Seeds,
+    add_seeds,
 )
 from evaluate.report.terminal import print_any_character, replace_closed_streams
 from train.experiment.all_jobs import check_folders, train_jobs
@@ -77,6 +79,7 @@ def default(
 def reproduce(
     config_file: ConfigFile = QUICK,
     overrides: Overrides = [],
+    seeds: Seeds = None,
     out: ResultsFolder = RESULTS,
     jobs_at_once: JobsAtOnce = None,
     run_index: RunIndex = None,
@@ -89,7 +92,7 @@ def reproduce(
     With --run-index and --run-count it trains one share of the runs; other commands train the rest,
     and `figures` draws when all are done.
     """
-    config = load(config_file, overrides)
+    config = load(config_file, add_seeds(overrides, seeds))
     jobs = select_jobs(list_jobs(config, out, accept_new_data), run_index, run_count)
     distribution = shared_distribution(jobs)
     cluster = read_cluster(distribution)
@@ -162,11 +165,12 @@ def train(
 def plan(
     config_file: ConfigFile,
     overrides: Overrides = [],
+    seeds: Seeds = None,
     out: ResultsFolder = RESULTS,
     jobs_at_once: JobsAtOnce = None,
 ) -> None:
     """Say what an experiment would take, without training: hours, memory, disk."""
-    config = load(config_file, overrides)
+    config = load(config_file, add_seeds(overrides, seeds))
     with_tensorflow().plan(config, out, jobs_at_once)
 
 

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 FEATURES = "digits, inception_v3, inception_v3:PATH.h5, model:PATH.keras or none"
 SOURCES = "digits, folder:PATH, zip:PATH, celeba:PATH, tfrecord:GLOB or tfds:NAME"
+MOST_SEEDS = 1000
 FIGURES_FOLDER = "figures"  # of an experiment, beside the folders of its runs
 _TAKEN_NAMES = (FIGURES_FOLDER, "report.html", "check_data.json")  # in an experiment's folder
 
@@ -88,7 +89,9 @@ Width = Annotated[int, Field(ge=1, le=2**14)]
 Layers = Annotated[int, Field(ge=1, le=64)]
 Resolution = Annotated[int, Field(ge=8, le=1024), AfterValidator(_check_power_of_two)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
-Seeds = Annotated[list[Seed], Field(min_length=1, max_length=1000), AfterValidator(check_unique)]
+Seeds = Annotated[
+    list[Seed], Field(min_length=1, max_length=MOST_SEEDS), AfterValidator(check_unique)
+]
 Source = Annotated[str, AfterValidator(_check_source)]
 Features = Annotated[str, AfterValidator(_check_features)]
 FolderName = Annotated[str, AfterValidator(_check_folder_name)]

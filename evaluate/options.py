@@ -1,12 +1,16 @@
 """Arguments and options that commands have in common, without TensorFlow."""
 
+import itertools
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from config import UserError
+from config.values import MOST_SEEDS
+from evaluate.number_lists import parse_ranges
 
 RESULTS = Path("results")
 LARGEST_SEED = 2**31 - 1
@@ -20,9 +24,29 @@ def _check_checkpoint(text: str) -> str:
     return text
 
 
+def add_seeds(overrides: Sequence[str], seeds: str | None) -> list[str]:
+    """The `KEY=VALUE` overrides with the text of `--seeds` as one more.
+
+    Raises UserError for another text than a list of seeds, for too many, and if an override sets
+    them too.
+    """
+    if seeds is None:
+        return list(overrides)
+    if any(override.partition("=")[0].strip() == "experiment.seeds" for override in overrides):
+        raise UserError("--seeds is short for --set experiment.seeds=[...]: leave out one of them")
+    ranges = parse_ranges(seeds, "seed", 0, LARGEST_SEED)
+    if sum(map(len, ranges)) > MOST_SEEDS:
+        raise UserError(f"--seeds takes {MOST_SEEDS} seeds or fewer. Received: {seeds}")
+    return [*overrides, f"experiment.seeds={list(itertools.chain(*ranges))}"]
+
+
 ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="a YAML file, see configs/")]
 Overrides = Annotated[
     list[str], typer.Option("--set", metavar="KEY=VALUE", help="override a key: train.epochs=3")
+]
+Seeds = Annotated[
+    str | None,
+    typer.Option("--seeds", metavar="LIST", help="short for experiment.seeds: 100-109 or 3,5,7"),
 ]
 ResultsFolder = Annotated[Path, typer.Option("--out", metavar="DIR", help="where results go")]
 JobsAtOnce = Annotated[

@@ -467,6 +467,43 @@ def test_a_job_array_shares_the_runs(command, config_file, tmp_path, monkeypatch
     assert_user_error(*command(*array[:-1])[::2], "--run-index I and --run-count N belong together")
 
 
+@pytest.mark.parametrize(
+    ("text", "seeds"), [("100-102", [100, 101, 102]), ("7,3-4", [7, 3, 4]), ("0", [0])]
+)
+def test_seeds_of_an_experiment_as_a_list(config_file, command, tmp_path, monkeypatch, text, seeds):
+    trained = []
+
+    def train_jobs(jobs, *_):
+        trained.extend((job.run, job.seed, job.config.experiment.seeds) for job in jobs)
+        return []
+
+    monkeypatch.setattr(main, "train_jobs", train_jobs)
+    path = config_file(**{"experiment.seeds": [5, 6]})
+    share = ("--out", tmp_path, "--run-index", 0, "--run-count", 1)
+    code, output, errors = command("reproduce", path, "--seeds", text, *share)
+    assert (code, errors) == (0, "")
+    runs = ("normal_dls_dg", "uniform_mse_d")
+    assert trained == [(run, seed, seeds) for seed in seeds for run in runs]
+    assert f"tiny: {len(trained)} of {len(trained)} runs to train\n" in output
+
+
+@pytest.mark.parametrize("name", ["reproduce", "plan"])
+def test_bad_lists_of_seeds(config_file, command, tmp_path, name):
+    set_too = ["--set", "experiment.seeds=[1]"]
+    for arguments, message in (
+        (["3-"], "seeds are given as 3, 1-8 or 1,5,7. Received: 3-"),
+        (["8-3"], "a range goes upwards. Received: 8-3"),
+        (["1,1"], "seed 1 is given twice. Received: 1,1"),
+        (["2147483648"], "there is no seed 2147483648: use 0 to 2147483647"),
+        (["0-2147483647"], "--seeds takes 1000 seeds or fewer. Received: 0-2147483647"),
+        (["1", *set_too],
+         "--seeds is short for --set experiment.seeds=[...]: leave out one of them"),
+    ):  # fmt: skip
+        result = command(name, config_file(), "--out", tmp_path / "out", "--seeds", *arguments)
+        assert result == (2, "", f"error: {message}\n")
+    assert not (tmp_path / "out").exists()
+
+
 def test_runs_of_ones_own_are_trained_resumed_and_drawn(config_file, command, tmp_path):
     """A run's own data, epochs and settings count: for its steps, its folder and its figures."""
     runs = {
