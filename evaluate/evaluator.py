@@ -1,6 +1,7 @@
 """What is measured and drawn after an epoch. See `Evaluator`."""
 
 import math
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,16 @@ import tensorflow as tf
 from config import Config, UserError
 from data.loading import ordered_batches
 from data.stored import Images
+from evaluate.element_changes import ElementChanges
 from evaluate.features.cache import images_digest, real_features
 from evaluate.features.networks import FeatureNetwork
 from evaluate.inverter import Inverter
 from evaluate.metrics.bootstrap import interval
+from evaluate.metrics.correlation import rank_correlation
 from evaluate.metrics.frechet import frechet_distance
 from evaluate.metrics.image_quality import psnr, ssim
 from evaluate.metrics.precision_recall import NEIGHBOURS, neighbour_metrics
-from evaluate.metrics.table import FROM_FEATURES, METRICS
+from evaluate.metrics.table import FROM_FEATURES, IMPORTANCE, METRICS
 from evaluate.sheets import COLUMNS, NOISY_COPIES, draw_sheets
 from models.latent import differential_entropy, informative_elements, sample_prior
 from train.losses import encoder_loss
@@ -28,6 +31,7 @@ from train.runtime.distribution import Processes
 # `evaluate.every` does not change what is trained.
 _EVALUATION_SEED = 2**31
 _NOISE_SEED = 2**32 - 1
+_MOVED_LATENTS = 8  # whose elements are moved: few, since each costs 2 d_z images
 
 
 class Evaluator:
@@ -72,6 +76,10 @@ class Evaluator:
         self.sheet_latents = model.sample_latents(COLUMNS * COLUMNS, _EVALUATION_SEED)
         noise_shape = (NOISY_COPIES, model.networks.latent_dim)
         self.sheet_noise = sample_prior(noise_shape, "normal", _NOISE_SEED)
+        moved = self.sheet_latents[:_MOVED_LATENTS]
+        self.element_changes = ElementChanges(
+            model, self.inverter, processes, moved, self.batch_size
+        )
 
     def protocol(self, epoch: int) -> dict[str, Any]:
         """How the numbers of an epoch are made; every row of metrics.jsonl holds it."""
@@ -99,6 +107,7 @@ class Evaluator:
         Raises UserError if L_enc of the fresh latents is not finite.
         """
         per_image = self._measure_images(epoch)
+        changes = self.element_changes.measure() if self.model.dynamic_scale else None
         if not self.processes.is_chief:
             return {}, {}
         fake_features = per_image.pop("fake_features", None)
@@ -107,15 +116,15 @@ class Evaluator:
             "latent_entropy": float(differential_entropy(self.model.scale(), self.model.prior)),
             "informative_elements": int(informative_elements(self.model.variance())),
         }
-        row |= dict.fromkeys(FROM_FEATURES) | {"intervals": {}}
+        row |= dict.fromkeys((*FROM_FEATURES, IMPORTANCE)) | {"intervals": {}}
+        if changes is not None:
+            self._measure_importance(changes, row)
+            self._add_entropy_interval(row)
         if fake_features is not None and are_finite:
             self._compare_features(fake_features, row, per_image)
         for name, values in per_image.items():
             row[name] = float(np.mean(values))
-            if self.replicates:
-                row["intervals"][name] = interval(
-                    np.mean, [values], row[name], self.replicates, METRICS[name].bounds
-                )
+            self._add_interval(name, np.mean, [values], row)
         if not math.isfinite(row["fresh_encoder_loss"]):
             raise UserError(
                 f"training diverged in epoch {epoch}: L_enc of fresh latents is "
@@ -154,11 +163,49 @@ class Evaluator:
         """Add metrics of the features (n, width) of all images to `row`, of each to `per_image`."""
         samples = [self.real_features, fake_features]
         row["fid"] = frechet_distance(*samples)
-        if self.replicates:
-            row["intervals"]["fid"] = interval(
-                frechet_distance, samples, row["fid"], self.replicates, METRICS["fid"].bounds
-            )
+        self._add_interval("fid", frechet_distance, samples, row)
         per_image |= neighbour_metrics(*samples)._asdict()
+
+    def _measure_importance(self, changes: np.ndarray, row: dict[str, Any]) -> None:
+        """Add to `row` whether s and the changes (latents, d_z) of the image rise together."""
+        scale = self.scale()
+
+        def correlate(changes: np.ndarray) -> float:
+            return rank_correlation(scale, np.mean(changes, axis=0))
+
+        correlation = correlate(changes)
+        if math.isfinite(correlation):  # otherwise one of the two is constant
+            row[IMPORTANCE] = correlation
+            self._add_interval(IMPORTANCE, correlate, [changes], row)
+
+    def _add_entropy_interval(self, row: dict[str, Any]) -> None:
+        """Add the interval of the entropy over the steps of the variance window.
+
+        Initial rows of the window are no samples: while there are some, there is no interval.
+        """
+        window = self.model.variance_window.numpy()
+        if np.all(window[0] == 1.0):  # the oldest row
+            return
+
+        def entropy(window: np.ndarray) -> float:
+            """But for a constant: the sum of log s_i."""
+            variance = np.mean(window, axis=0)
+            return 0.5 * float(np.sum(np.log(variance / np.mean(variance))))
+
+        self._add_interval("latent_entropy", entropy, [window], row)
+
+    def _add_interval(
+        self,
+        name: str,
+        statistic: Callable[..., float],
+        samples: Sequence[np.ndarray],
+        row: dict[str, Any],
+    ) -> None:
+        """Add the interval of `row[name]`, which is `statistic(*samples)`, if there are any."""
+        if self.replicates:
+            row["intervals"][name] = interval(
+                statistic, samples, row[name], self.replicates, METRICS[name].bounds
+            )
 
     def _measure_batch(self, real: tf.Tensor, latents: tf.Tensor) -> dict[str, tf.Tensor]:
         """The metrics of real and generated images, by name: a value for each image.

@@ -13,6 +13,7 @@ from config import Config, UserError
 from config.runs import group_runs
 from data.loading import check_size, open_images, prepare, shuffled_batches
 from data.stored import ArrayImages
+from evaluate.element_changes import ElementChanges
 from evaluate.evaluator import Evaluator
 from evaluate.measuring import Measuring
 from evaluate.metrics.frechet import frechet_distance
@@ -224,6 +225,7 @@ def _time_evaluation(
     images = test_images // batch_size * batch_size
     width = evaluate_batch().shape[-1]
     seconds = (images + _IMAGES_AS_SHEETS) / batch_size * median_seconds(evaluate_batch)
+    seconds += _time_moving(evaluator.element_changes)
     if features:
         samples = [random.standard_normal((images, width), np.float32) for _ in range(2)]
         rows = [sample[:_NEIGHBOUR_ROWS] for sample in samples]
@@ -232,3 +234,14 @@ def _time_evaluation(
         ratio = images / len(rows[0])
         seconds += ratio**2 * median_seconds(lambda: neighbour_metrics(*rows), calls=1)
     return seconds
+
+
+def _time_moving(changes: ElementChanges) -> float:
+    """Seconds of moving all latent elements, as only runs with dynamic latent scale do."""
+    batch = changes.latents[np.zeros(changes.batch_size, int)]
+
+    def move_batch() -> np.ndarray:
+        return changes.measure_batch(batch, batch).numpy()
+
+    move_batch()  # which also traces it
+    return changes.latents.size / changes.batch_size * median_seconds(move_batch)

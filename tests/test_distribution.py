@@ -95,10 +95,11 @@ def test_evaluation_is_as_on_one_device():
             assert len(per_image[name]) == 10
             np.testing.assert_allclose(per_image[name], values, rtol=1e-4, atol=1e-5)
         assert row["fid"] == pytest.approx(expected_row["fid"], rel=1e-4)
-        for bound, expected_bound in zip(
-            row["intervals"]["fid"], expected_row["intervals"]["fid"], strict=True
-        ):
-            assert bound == pytest.approx(expected_bound, rel=1e-3)
+        importance = "scale_importance_correlation"
+        assert row[importance] == pytest.approx(expected_row[importance])
+        for name in ("fid", importance, "latent_entropy"):
+            expected_bounds = expected_row["intervals"][name]
+            assert row["intervals"][name] == pytest.approx(expected_bounds, rel=1e-3)
 
 
 def test_a_training_that_loses_a_process_goes_on_with_one_to_the_same_end(tmp_path):

@@ -1,17 +1,25 @@
 """The metrics of an epoch against plain computations from their definitions."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import tensorflow as tf
+from scipy.stats import spearmanr
 
 from config import Config
 from data.loading import open_images
+from evaluate.element_changes import ElementChanges
 from evaluate.evaluator import Evaluator
+from evaluate.metrics.bootstrap import interval
 from evaluate.metrics.frechet import frechet_distance
 from evaluate.metrics.image_quality import psnr, ssim
 from evaluate.metrics.precision_recall import precision_recall
+from evaluate.sheets import vary_element
+from models.latent import UNIFORM_LIMIT, differential_entropy, scale_from_window
 from models.reference.weights import load_arrays, to_arrays
 from tests.conftest import TINY, merge
+from train.runtime.distribution import Processes
 from train.step import Trainer
 
 
@@ -78,17 +86,86 @@ def test_measures_by_the_definitions(evaluator):
     assert row["latent_entropy"] == pytest.approx(entropy, rel=1e-5)
     variance = trainer.variance_window.numpy().mean(axis=0)
     assert row["informative_elements"] == np.sum(variance > 0.5)
+    low, high = (
+        np.stack([vary_element(evaluator.sheet_latents[:8], e, 2.0, 2)[end::2] for e in range(6)])
+        for end in (0, 1)
+    )  # (element, latent, d_z)
+    images = [clipped(networks.generate(x.reshape(-1, 6), scale)) for x in (low, high)]
+    changes = np.abs(images[1] - images[0]).mean(axis=(1, 2, 3)).reshape(6, 8).mean(axis=1)
+    expected = spearmanr(scale, changes).statistic
+    assert row["scale_importance_correlation"] == pytest.approx(expected)
 
 
 def test_intervals_are_around_the_values(evaluator):
     row, per_image = evaluator.measure(epoch=3)
     names = {"fid", "precision", "recall", "fake_psnr", "fake_ssim", "real_psnr", "real_ssim"}
+    names |= {"latent_entropy", "scale_importance_correlation"}
     assert names <= set(row["intervals"])
     for name, (low, high) in row["intervals"].items():
         assert low <= row[name] <= high
     low, high = row["intervals"]["real_psnr"]
     error = per_image["real_psnr"].std() / np.sqrt(40)
     assert (high - low) / 2 == pytest.approx(1.96 * error, rel=0.35)  # of 50 resamplings
+
+
+def test_the_interval_of_the_entropy_is_over_the_steps_of_the_variance_window(evaluator):
+    row, _ = evaluator.measure(epoch=3)
+    window = evaluator.model.variance_window.numpy()
+
+    def entropy(window):
+        return float(differential_entropy(scale_from_window(window, True), "normal"))
+
+    expected = interval(entropy, [window], row["latent_entropy"], 50)
+    assert row["intervals"]["latent_entropy"] == pytest.approx(expected, rel=1e-4)
+    evaluator.model.variance_window[0].assign(tf.ones(6))  # as before the first step
+    assert "latent_entropy" not in evaluator.measure(epoch=3)[0]["intervals"]
+    evaluator.model.variance_window.assign(window)
+
+
+@pytest.mark.parametrize(("prior", "length"), [("normal", 4.0), ("uniform", 2 * UNIFORM_LIMIT)])
+@pytest.mark.parametrize("most_at_once", [1, 5, 100])
+def test_the_change_of_each_element_by_hand(prior, length, most_at_once):
+    """An image whose elements add up changes by weight, scale and length of the way."""
+    weights, scale = np.array([0.01, 0.03, 0.02, 0.0], np.float32), np.array([2.0, 1.0, 0.5, 1.0])
+
+    def generate(latents, scale):
+        brightness = tf.reduce_sum(latents * scale * weights, axis=1)
+        return brightness[:, None, None, None] * tf.ones((1, 2, 2, 3))
+
+    changes = ElementChanges(
+        SimpleNamespace(prior=prior, scale=lambda: tf.constant(scale, tf.float32)),
+        SimpleNamespace(generate=generate),
+        Processes(),
+        tf.random.stateless_normal((3, 4), (0, 0)),
+        most_at_once,
+    )
+    expected = length * weights * scale * np.ones((3, 1))
+    np.testing.assert_allclose(changes.measure(), expected, atol=1e-6)
+
+
+def test_the_correlation_of_scale_and_importance_by_hand(evaluator, monkeypatch):
+    """Spearman's is 1 - 6 D / (n (n^2 - 1)), D the sum of squared differences of ranks, n = 6."""
+    scale = evaluator.scale()
+    up, down = scale**3, -scale
+    order = np.argsort(scale)
+    swapped = scale.copy()
+    swapped[order[:2]] = scale[order[1::-1]]  # neighbours: D = 2
+
+    def measured(*images):
+        changes = np.array(images, np.float32)
+        monkeypatch.setattr(evaluator.element_changes, "measure", lambda: changes)
+        row, _ = evaluator.measure(epoch=3)
+        name = "scale_importance_correlation"
+        return row[name], row["intervals"].get(name)
+
+    assert measured(up, up) == (pytest.approx(1.0), pytest.approx([1.0, 1.0]))
+    assert measured(down, down) == (pytest.approx(-1.0), pytest.approx([-1.0, -1.0]))
+    assert measured(swapped)[0] == pytest.approx(1 - 6 * 2 / (6 * 35))
+    value, (low, high) = measured(*[up] * 4, *[down] * 2)
+    assert (value, high) == (pytest.approx(1.0), 1.0)
+    assert low < 0.5  # without one of the images the mean may have another order
+    assert measured(np.ones(6), np.ones(6)) == (None, None)
+    assert measured(np.full(6, np.nan)) == (None, None)
 
 
 def test_latents_are_fresh_in_every_epoch_and_the_same_when_repeated(evaluator):
@@ -138,8 +215,18 @@ def test_latents_and_entropy_follow_the_prior_of_the_run(run):
     prior = run.partition("_")[0]
     for latents in (trainer.sample_latents(999, trainer.random), evaluator.sheet_latents):
         assert (np.abs(latents).max() > 2) == (prior == "normal")
-    entropy = evaluator.measure(1)[0]["latent_entropy"]  # s = 1 before the first step
-    assert entropy == pytest.approx(6 * per_element[prior], rel=1e-5)
+    row, _ = evaluator.measure(1)  # s = 1 before the first step
+    assert row["latent_entropy"] == pytest.approx(6 * per_element[prior], rel=1e-5)
+    assert row["scale_importance_correlation"] is None
+    assert not {"latent_entropy", "scale_importance_correlation"} & set(row["intervals"])
+
+
+def test_without_dls_no_element_is_moved(monkeypatch):
+    evaluator = open_without_features(Trainer(CONFIG, "normal_mse_dg"))
+    monkeypatch.delattr(evaluator.element_changes, "measure_batch")
+    row, _ = evaluator.measure(1)
+    assert row["scale_importance_correlation"] is None
+    assert not {"latent_entropy", "scale_importance_correlation"} & set(row["intervals"])
 
 
 def test_psnr_by_hand():

@@ -60,7 +60,17 @@ def test_differences_are_found():
     measured = recorded | {"fid": 10.0005, "real_ssim": 0.51, "intervals": {"fid": [9.0, 11.0]}}
     assert differences(recorded, measured) == ["real_ssim"]
     assert differences(recorded, measured | {"protocol": {}}) == ["real_ssim", "protocol"]
-    assert differences({}, {"fid": 1.0}) == ["fid"]
+    assert differences({"fid": None}, {"fid": 1.0}) == ["fid"]
+
+
+def test_metrics_that_older_rows_do_not_have_are_no_difference(capsys):
+    recorded = {"epoch": 1, "fid": 10.0}
+    measured = {"fid": 10.0, "scale_importance_correlation": 0.75, "intervals": {}}
+    assert differences(recorded, measured) == []
+    print_comparison(recorded, measured, {})
+    output = capsys.readouterr().out
+    assert ["scale_importance_correlation", "0.75"] in [x.split() for x in output.splitlines()]
+    assert "epoch 1: as recorded" in output
 
 
 def test_an_older_row_without_a_resolution_is_no_difference(capsys):

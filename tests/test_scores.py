@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from evaluate.metrics.bootstrap import interval
+from evaluate.metrics.correlation import rank_correlation
 from evaluate.metrics.precision_recall import neighbour_metrics, precision_recall
 from evaluate.metrics.scores import inception_score, kernel_inception_distance
 
@@ -105,6 +106,17 @@ def test_bootstrap_interval_of_a_mean_is_its_standard_error():
     low, high = interval(np.mean, [values], values.mean(), replicates=2000)
     assert (low + high) / 2 == pytest.approx(values.mean())
     assert (high - low) / 2 == pytest.approx(1.96 * values.std() / 20, rel=0.06)
+
+
+def test_rank_correlation_by_hand():
+    values = np.array([1.0, 2.0, 4.0, 8.0])
+    assert rank_correlation(values, values**2) == pytest.approx(1.0)
+    assert rank_correlation(values, -values) == pytest.approx(-1.0)
+    others = np.array([3.0, 1.0, 2.0, 4.0])  # ranks differ by 2, 1, 1, 0: 1 - 6 * 6 / (4 * 15)
+    assert rank_correlation(values, others) == pytest.approx(0.4)
+    for without_order in (np.ones(4), np.array([1.0, np.nan, 2.0, 3.0])):
+        assert np.isnan(rank_correlation(values, without_order))
+        assert np.isnan(rank_correlation(without_order, values))
 
 
 NAN = np.full((10, 3), np.nan)

@@ -43,6 +43,7 @@ def _neighbours(label: str, highest: float, **changes: Any) -> Metric:
     return Metric(label, "{:.3f}", bounds=(0.0, highest), **common | changes)
 
 
+IMPORTANCE = "scale_importance_correlation"
 METRICS = {
     "encoder_loss": Metric(
         "L_enc", "{:.3f}", r"Average $L_{enc}$", r"$L_{enc}$", "lower", figure=3, limit=1.5
@@ -107,6 +108,7 @@ METRICS = {
     "density": _neighbours("density", math.inf, in_table=False),
     "coverage": _neighbours("coverage", 1.0, in_table=False),
     "fresh_encoder_loss": Metric("fresh L_enc", "{:.3f}", better="lower", in_table=False),
+    IMPORTANCE: Metric("importance", "{:.2f}", bounds=(-1.0, 1.0), in_table=False),
 }
 TABLE = {name: metric for name, metric in METRICS.items() if metric.in_table}
 FROM_FEATURES = tuple(name for name, metric in METRICS.items() if metric.uses_features)

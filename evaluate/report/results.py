@@ -137,15 +137,15 @@ def _csv_rows(runs: Sequence[MeasuredRun]) -> Iterator[list[Any]]:
 def differences(
     recorded: Mapping[str, Any], measured: Mapping[str, Any], tolerance: float = 1e-4
 ) -> list[str]:
-    """The names of metrics of `measured` that are missing from `recorded` or differ there.
+    """The names of metrics of `measured` that differ in `recorded`.
 
-    Numbers differ if they are more than `tolerance` apart, relatively; the protocol must be equal,
-    except that rows of older versions have no resolution in it.
+    Numbers differ if they are more than `tolerance` apart, relatively; the protocol must be equal.
+    Rows of older versions have no resolution in it, and not all of the metrics.
     """
     return [
         name
         for name, value in measured.items()
-        if name != "intervals" and not _agree(recorded.get(name), value, tolerance)
+        if name in recorded and name != "intervals" and not _agree(recorded[name], value, tolerance)
     ]
 
 
