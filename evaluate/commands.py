@@ -9,10 +9,12 @@ from config.runs import group_runs
 from data.preflight import check_data as read_everything
 from data.preflight import summary_lines
 from data.storage import write_whole
+from evaluate.claims import check_claims
 from evaluate.measuring import Measuring
 from evaluate.plan import make_plan
 from evaluate.plan_lines import plan_lines
 from evaluate.remeasure import remeasure
+from evaluate.report.claims_table import print_claims
 from evaluate.report.outputs import write_comparison, write_outputs
 from evaluate.report.results import print_comparison, print_results
 from evaluate.report.terminal import print_lines
@@ -60,9 +62,11 @@ def evaluate(run: Path, checkpoint: str) -> None:
 
 
 def figures(runs: Sequence[MeasuredRun], experiment: Path) -> None:
-    """Print the final metrics of an experiment; write its figures, tables and page."""
-    lines = write_outputs(runs, experiment)
+    """Print final metrics of an experiment and the claims; write its figures, tables and page."""
+    claims = check_claims(runs)
+    lines = write_outputs(runs, experiment, claims)
     print_results(runs)
+    print_claims(claims)
     print(*lines, sep="\n")
 
 

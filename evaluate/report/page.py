@@ -19,7 +19,9 @@ from config import UserError
 from config.values import FIGURES_FOLDER
 from data.paths import require_file
 from data.storage import write_whole
+from evaluate.claims import Result
 from evaluate.report.charts import Chart, choose_charts
+from evaluate.report.claims_table import tabulate_claims
 from evaluate.report.plots import SCALE_LAYOUT, plain, plot_chart
 from evaluate.report.results import final_rows, header, protocol_lines
 from evaluate.sheets import INTERPOLATION_LIMIT
@@ -45,6 +47,7 @@ def write_report(
     folder: Path,
     final_folder: Path | None = None,
     compares: bool = False,
+    claims: Sequence[Result] = (),
 ) -> Path:
     """Write report.html, a page that needs no network, into a folder; returns its path.
 
@@ -63,6 +66,7 @@ def write_report(
         },
         **_spreads(runs),
         **_tables(runs),
+        claims=tabulate_claims(claims),
         **_curves_and_views(seeds, [chart for _, chart in choose_charts(runs, compares)]),
     )
     path = folder / "report.html"

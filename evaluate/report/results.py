@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from data.storage import write_whole
+from evaluate.claims import Result
 from evaluate.metrics.precision_recall import NeighbourMetrics
 from evaluate.metrics.table import METRICS, TABLE
 from evaluate.protocols import (
@@ -19,6 +20,7 @@ from evaluate.protocols import (
     notes,
     protocol_of,
 )
+from evaluate.report.claims_table import claims_in_markdown
 from evaluate.report.terminal import print_lines, print_table
 from train.runs.experiment import MeasuredRun
 
@@ -108,10 +110,10 @@ def results_in_markdown(runs: Sequence[MeasuredRun]) -> str:
     return "\n".join([text, *protocol_lines(runs), ""])
 
 
-def write_results(runs: Sequence[MeasuredRun], folder: Path) -> None:
-    """Write results.md (rounded, a row a run) and results.csv (unrounded, a row a seed)."""
-    table = results_in_markdown(runs)
-    write_whole(folder / "results.md", lambda path: path.write_text(table, encoding="utf-8"))
+def write_results(runs: Sequence[MeasuredRun], folder: Path, claims: Sequence[Result] = ()) -> None:
+    """Write results.md (rounded, a row a run; claims) and results.csv (unrounded, a row a seed)."""
+    tables = "\n".join(filter(None, [results_in_markdown(runs), claims_in_markdown(claims)]))
+    write_whole(folder / "results.md", lambda path: path.write_text(tables, encoding="utf-8"))
     write_whole(folder / "results.csv", lambda path: _write_csv(runs, path))
 
 
