@@ -92,6 +92,22 @@ def test_several_seeds_give_their_mean_and_a_band(tmp_path):
     assert (band.min(), band.max()) == pytest.approx((11 - 2**0.5, 31 + 2**0.5))
 
 
+def test_seeds_that_have_not_got_as_far_are_left_out_of_curve_and_table(tmp_path):
+    for seed, offset, epochs in ((9, 0.0, 3), (10, 2.0, 3), (11, 100.0, 1)):
+        write_measured_run(tmp_path, "normal_dls_d", seed=seed, offset=offset, epochs=epochs)
+    (line,) = axes_of(tmp_path, 3).lines
+    assert line.get_label() == "DLS, D (2 of 3 seeds)"
+    assert list(line.get_ydata()) == [11.0, 21.0, 31.0]
+    (texts,) = final_rows(read_runs(tmp_path))
+    assert texts[:4] == ["normal_dls_d", "3 (2 of 3 seeds)", "31.000 ±1.414", "31.0 ±1.4"]
+    write_measured_run(tmp_path, "normal_dls_d", seed=8, offset=1.0, epochs=4)
+    axes = axes_of(tmp_path, 3)
+    assert axes.lines[0].get_label() == "DLS, D (1 of 4 seeds)"
+    assert list(axes.lines[0].get_ydata()) == [11.0, 21.0, 31.0, 41.0]
+    (texts,) = final_rows(read_runs(tmp_path), with_intervals=True)
+    assert texts[:3] == ["normal_dls_d", "4 (1 of 4 seeds)", "41.000"]
+
+
 def test_one_seed_has_a_band_of_its_intervals(tmp_path):
     folder = write_measured_run(tmp_path, "normal_dls_d")
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").open()]
@@ -229,6 +245,11 @@ def test_values_that_are_not_whole_are_shown(tmp_path):
     (folder / "metrics.jsonl").write_text(json.dumps(row) + "\n")
     (texts,) = final_rows(read_runs(tmp_path))
     assert texts[:5] == ["normal_dls_d", "1", "", "", "3.5"]
+    folder = write_measured_run(tmp_path, "normal_dls_d", seed=1)
+    row["informative_elements"] = 4
+    (folder / "metrics.jsonl").write_text(json.dumps(row) + "\n")
+    (texts,) = final_rows(read_runs(tmp_path))
+    assert texts[:5] == ["normal_dls_d", "1", "", "", "3.8 ±0.4"]
 
 
 def test_figure_17_stacks_one_row_of_each_element(tmp_path):

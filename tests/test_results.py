@@ -55,6 +55,16 @@ def test_the_table_is_printed_whole(runs, capsys):
     assert "real SSIM" in output
 
 
+def test_seeds_come_in_the_order_of_their_numbers(tmp_path):
+    for seed in (10, 9, 100):
+        write_measured_run(tmp_path, "normal_dls_dg", seed=seed)
+    write_results(read_runs(tmp_path), tmp_path)
+    seeds = [row["seed"] for row in csv.DictReader((tmp_path / "results.csv").open())]
+    assert seeds == ["9", "10", "100"]
+    (run,) = read_runs(tmp_path)
+    assert run.folders[0].path.name == "seed_9"  # whose sheets are drawn
+
+
 def test_differences_are_found():
     recorded = {"fid": 10.0, "recall": None, "real_ssim": 0.5, "protocol": {"features": "some"}}
     measured = recorded | {"fid": 10.0005, "real_ssim": 0.51, "intervals": {"fid": [9.0, 11.0]}}

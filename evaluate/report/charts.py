@@ -125,7 +125,8 @@ def _run_series(
     """The curve of a run; one for each protocol if its rows have several, in styles of their own.
 
     With one seed the band is the bootstrap 95 % interval, where there is one. With several the
-    curve is their mean, and the band one standard deviation on both sides.
+    curve is their mean, and the band one standard deviation on both sides. Seeds that have not got
+    as far as others are left out, and the label says how many count.
     """
     marked = marks(protocols)
     for index, protocol in enumerate(protocols):
@@ -136,11 +137,18 @@ def _run_series(
                 row["epoch"]: row for row in rows if protocol_of(row, metric, protocols) == protocol
             }
             seeds += [same] if same else []
-        epochs = sorted(set.intersection(*map(set, seeds))) if seeds else []
-        if epochs:
-            band = _one_seed if len(seeds) == 1 else _several_seeds
-            label = f"{run.label}{marked[protocol]}"
-            yield Series(label, style.for_protocol(index), epochs, *band(seeds, epochs, metric))
+        if seeds:
+            last = max(map(max, seeds))
+            furthest = [rows for rows in seeds if max(rows) == last]
+            epochs = sorted(set.intersection(*map(set, furthest)))
+            band = _one_seed if len(furthest) == 1 else _several_seeds
+            label = f"{run.label}{marked[protocol]}{count_seeds(len(furthest), len(seeds))}"
+            yield Series(label, style.for_protocol(index), epochs, *band(furthest, epochs, metric))
+
+
+def count_seeds(counted: int, seeds: int) -> str:
+    """What follows the name of a mean over fewer seeds than there are; "" if all count."""
+    return "" if counted == seeds else f" ({counted} of {seeds} seeds)"
 
 
 def _one_seed(

@@ -20,6 +20,7 @@ from evaluate.protocols import (
     notes,
     protocol_of,
 )
+from evaluate.report.charts import count_seeds
 from evaluate.report.claims_table import claims_in_markdown
 from evaluate.report.terminal import print_lines, print_table
 from train.runs.experiment import MeasuredRun
@@ -37,15 +38,18 @@ def final_rows(runs: Sequence[MeasuredRun], with_intervals: bool = False) -> lis
     """The last metrics of each run, as texts under `header`.
 
     With one seed and `with_intervals`, "±" is half a 95 % interval. With several seeds a value is
-    their mean, and "±" one standard deviation. Values of one metric that were made by several
+    their mean, and "±" one standard deviation; the epoch says so if only some have got so far, and
+    the others are left out. Values of one metric that were made by several
     protocols have marks such as [1].
     """
     protocols = {metric: name_protocols(runs, metric, only_last=True) for metric in TABLE}
     rows = []
     for run in runs:
-        last = [folder.evaluated_rows()[-1] for folder in run.folders]
+        rows_of_seeds = [folder.evaluated_rows()[-1] for folder in run.folders]
+        epoch = max(row["epoch"] for row in rows_of_seeds)
+        last = [row for row in rows_of_seeds if row["epoch"] == epoch]
         names = [run.name, run.label] if _have_labels(runs) else [run.name]
-        epochs = _mean_and_deviation([row["epoch"] for row in last], "{:g}")
+        epochs = f"{epoch}{count_seeds(len(last), len(rows_of_seeds))}"
         cells = [_cell(last, metric, with_intervals, protocols[metric]) for metric in TABLE]
         rows.append([*names, epochs, *cells])
     return rows
@@ -82,6 +86,7 @@ def _cell(
 def _mean_and_deviation(values: Sequence[float], form: str) -> str:
     if len(values) == 1:
         return form.format(values[0])
+    form = "{:.1f}" if form == "{:g}" else form  # a mean of whole numbers is none
     return f"{form.format(np.mean(values))} ±{form.format(np.std(values, ddof=1))}"
 
 

@@ -2,7 +2,7 @@
 
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -73,13 +73,13 @@ def _find_compared(path: Path) -> Iterator[MeasuredRun]:
         name = path.resolve().parent.name if path.name.startswith("seed_") else path.name
         yield from _measured(name, [RunFolder(path)])
     elif any(path.glob("seed_*")):
-        yield from _measured(path.name, [RunFolder(seed) for seed in sorted(path.glob("seed_*"))])
+        yield from _measured(path.name, [*map(RunFolder, _seeds_in_order(path.glob("seed_*")))])
     else:
         yield from _find_runs(path)
 
 
 def _find_runs(experiment_folder: Path) -> list[MeasuredRun]:
-    folders = sorted(path for path in experiment_folder.glob("*/seed_*") if path.is_dir())
+    folders = _seeds_in_order(p for p in experiment_folder.glob("*/seed_*") if p.is_dir())
     by_name: dict[str, list[RunFolder]] = {}
     for path in folders:
         by_name.setdefault(path.parent.name, []).append(RunFolder(path))
@@ -92,6 +92,11 @@ def _find_runs(experiment_folder: Path) -> list[MeasuredRun]:
                 warnings.warn(f"{seeds[0].path.parent} holds {run.name}; left out", stacklevel=2)
     listed = [list(run.config.experiment.runs) for run in measured if run.config]
     return _sorted(measured, max(listed, key=len, default=[]))  # the config with most runs
+
+
+def _seeds_in_order(paths: Iterable[Path]) -> list[Path]:
+    """Folders by their parents and by the numbers of their seeds: seed_9 before seed_10."""
+    return sorted(paths, key=lambda path: (path.parent, len(path.name), path.name))
 
 
 def _sorted(runs: list[MeasuredRun], order: list[str]) -> list[MeasuredRun]:
