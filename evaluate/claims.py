@@ -86,16 +86,15 @@ _LITTLE = (-MOST_FID_DIFFERENCE, MOST_FID_DIFFERENCE)
 _NEAR = (-MOST_ENCODER_LOSS_DISTANCE, MOST_ENCODER_LOSS_DISTANCE)
 _BELOW, _ABOVE = (-math.inf, 0.0), (0.0, math.inf)
 _FRESH = "fresh_encoder_loss"  # L_enc of training has no interval
-_CHANGE = "rank correlation of s and the change of the image"
 
 CLAIMS = (
     Claim("1", "FIDs differ little", "FID, relative to No DLS, D", "%",
           _both(1), "fid", relative_difference, _AGAINST_BASELINE, _LITTLE),
-    Claim("2a", "L_enc stays near 1 without DLS", "L_enc of fresh latents, minus 1", "",
+    Claim("2a", "L_enc stays near 1 without DLS", "fresh L_enc, minus 1", "",
           _both(3), _FRESH, distance_from_one, _NO_DLS, _NEAR),
-    Claim("2b", "L_enc falls with DLS", "L_enc of fresh latents, last minus first epoch", "",
+    Claim("2b", "L_enc falls with DLS", "fresh L_enc, last minus first epoch", "",
           _both(3), _FRESH, change, _DLS, _BELOW),
-    Claim("2c", "With DLS, L_enc is lower with DG", "L_enc of fresh latents", "",
+    Claim("2c", "With DLS, L_enc is lower with DG", "fresh L_enc", "",
           _both(3), _FRESH, difference, _DG_WITH_DLS, _BELOW),
     Claim("3", "Entropy falls faster with DG", "entropy, mean over the epochs", "nats",
           _both(5), "latent_entropy", mean_difference, _DG_WITH_DLS, _BELOW),
@@ -111,7 +110,7 @@ CLAIMS = (
           _both(12), "real_psnr", difference, _BEST, _ABOVE),
     Claim("5", "Real SSIM is best with DLS, DG", "SSIM", "",
           _both(14), "real_ssim", difference, _BEST, _ABOVE),
-    Claim("6", "Elements of larger s matter more", _CHANGE, "",
+    Claim("6", "Elements of larger s matter more", "rank correlation with s", "",
           {"normal": 17}, IMPORTANCE, final_value, [("dls_dg",)], _ABOVE),
 )  # fmt: skip
 

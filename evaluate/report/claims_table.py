@@ -20,18 +20,18 @@ class ClaimsTable(NamedTuple):
 
 def tabulate_claims(results: Sequence[Result]) -> ClaimsTable:
     """The table; without rows if there are no results."""
-    titles = ["", "claim", "prior", "figure", "effect on", "runs", "effect", "seeds", "verdict"]
+    titles = ["", "claim", "prior", "verdict", "effect", "seeds", "runs", "effect on", "figure"]
     rows = [
         [
             result.claim.number,
             result.claim.sentence,
             result.prior,
-            str(result.claim.figures.get(result.prior, "")),
-            result.claim.quantity,
-            _name_runs(result),
+            result.verdict,
             _format_effect(result, result.claim.unit),
             _format_seeds(result),
-            result.verdict,
+            _name_runs(result),
+            result.claim.quantity,
+            str(result.claim.figures.get(result.prior, "")),
         ]
         for result in results
     ]
@@ -73,7 +73,7 @@ def _notes(results: Sequence[Result]) -> Iterator[str]:
     )
     yield (
         "A claim holds if the whole interval has the claimed sign or size. "
-        "L_enc is that of latents drawn for the evaluation."
+        "L_enc is that of fresh latents, drawn for the evaluation."
     )
 
 
