@@ -139,7 +139,9 @@ def check_claims(runs: Sequence[MeasuredRun]) -> list[Result]:
     """
     rows = {run.name: _read_rows(run) for run in runs if run.is_paper_run}
     by_prior = {
-        prior: {name.removeprefix(f"{prior}_"): r for name, r in rows.items() if prior in name}
+        prior: {
+            name.removeprefix(f"{prior}_"): r for name, r in rows.items() if name.startswith(prior)
+        }
         for prior in _PRIORS
     }
     pairs = {methods for claim in CLAIMS for methods in claim.methods if len(methods) == 2}
