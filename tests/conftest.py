@@ -4,8 +4,10 @@ TensorFlow is imported where it is needed: pytest-xdist imports this file once m
 starts the processes that run the tests.
 """
 
+import collections
 import contextlib
 import dataclasses
+import itertools
 import json
 import multiprocessing
 import os
@@ -61,6 +63,51 @@ FORKSERVER.set_forkserver_preload(
     ["train.runtime.preloaded", "tests.survival", "tests.distributed"]
 )
 PROTOCOL = {"features": "digit-classifier features", "real_images": 9, "fake_images": 8}
+
+
+def pytest_addoption(parser):
+    parser.addoption("--all", action="store_true", help="long tests too, marked `long`")
+    parser.addoption("--budget", metavar="PERCENT", type=float, help="fail if a file takes more")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leave out long tests, unless they are asked for."""
+    if not config.getoption("all"):
+        long = [item for item in items if item.get_closest_marker("long")]
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if item not in long]
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """Print how the time is shared out among the files of tests."""
+    percent = config.getoption("budget")
+    if percent is None:
+        return
+    shares = file_shares(terminalreporter.stats)
+    terminalreporter.section(f"share of the time of all tests, at most {percent:g} %")
+    for file, (seconds, share) in shares.items():
+        remark = "  too much" if share > percent else ""
+        terminalreporter.write_line(f"{share:5.1f} %  {seconds:6.1f} s  {file}{remark}")
+
+
+def pytest_sessionfinish(session):
+    """Fail if a file takes more than its share, see `--budget`."""
+    percent = session.config.getoption("budget")
+    reporter = session.config.pluginmanager.getplugin("terminalreporter")
+    if percent is not None and reporter is not None and not session.exitstatus:
+        shares = file_shares(reporter.stats)
+        if any(share > percent for _, share in shares.values()):
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def file_shares(stats):
+    """{file: (seconds, percent of all)} of finished tests, the longest first."""
+    seconds = collections.Counter()
+    for report in itertools.chain(*stats.values()):
+        if isinstance(report, pytest.TestReport):
+            seconds[report.location[0]] += report.duration
+    total = sum(seconds.values())
+    return {file: (each, 100 * each / total) for file, each in seconds.most_common()}
 
 
 def merge(values, changes):
@@ -147,6 +194,15 @@ def browser():
         )
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def empty_curves(monkeypatch):
+    """Curves are drawn as empty figures, for tests about other things: drawing takes seconds."""
+    from matplotlib.figure import Figure
+
+    empty = Figure(figsize=(1, 1))
+    monkeypatch.setattr("evaluate.report.figures.draw_chart", lambda chart: empty)
 
 
 def assert_user_error(code, errors, message):

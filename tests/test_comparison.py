@@ -91,7 +91,7 @@ def test_the_table_has_labels(own):
     assert final_rows(runs)[0][:4] == ["wide", "$64 <b>channels", "3", "32.000"]
 
 
-def test_the_command_draws_own_runs(own, command):
+def test_the_command_draws_own_runs(own, command, empty_curves):
     code, output, errors = command("figures", own)
     assert (code, errors) == (0, "")
     assert "uniform, no DLS" in output
@@ -116,7 +116,7 @@ def two(tmp_path):
     return first, second
 
 
-def test_compare_tells_runs_and_protocols_apart(two, command, tmp_path):
+def test_compare_tells_runs_and_protocols_apart(two, command, tmp_path, empty_curves):
     first, second = two
     out = tmp_path / "compared"
     code, _, errors = command("compare", first, second, "--out", out)
@@ -301,7 +301,7 @@ def test_labels_and_order_of_a_changed_config(own):
     assert [run.label for run in runs] == ["DLS, DG (normal)", "new", "$64 <b>channels"]
 
 
-def test_results_of_one_config_in_two_places(own, tmp_path):
+def test_results_of_one_config_in_two_places(own, tmp_path, empty_curves):
     here, there = (shutil.copytree(own, tmp_path / place / "mine") for place in ("here", "there"))
     runs = read_compared_runs([here, there])
     assert [run.name for run in runs[::3]] == ["here/mine/wide", "there/mine/wide"]
@@ -312,7 +312,7 @@ def test_results_of_one_config_in_two_places(own, tmp_path):
     assert sheets[0] == "here_mine_wide_fake_reconstructed"
 
 
-def test_a_damaged_sheet_is_left_out(own, tmp_path):
+def test_a_damaged_sheet_is_left_out(own, tmp_path, empty_curves):
     experiment = shutil.copytree(own, tmp_path / "mine")
     sheet = experiment / "wide" / "seed_0" / "images" / "epoch_0003" / "fake_reconstructed.png"
     sheet.write_bytes(b"")

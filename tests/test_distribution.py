@@ -47,22 +47,19 @@ def answers_of(started):
 
 
 @pytest.fixture(scope="module")
-def golden():
-    """(the processes that take the steps on several replicas, the results of one device)."""
-    started = {
-        "4 devices": [start(steps_of, "mirrored", 4)],
-        "2 devices": [start(steps_of, "mirrored", 2)],
-        "2 processes": [
-            start(steps_of, "multi_worker", 1, tf_config) for tf_config in tf_configs(2)
-        ],
-    }
-    return started, take_golden_steps(tf.distribute.get_strategy())
+def on_one_device():
+    return take_golden_steps(tf.distribute.get_strategy())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("replicas", ["2 processes", "2 devices", "4 devices"])
-def test_golden_steps_end_as_on_one_device(golden, replicas):
-    started, on_one_device = golden
-    for results in answers_of(started[replicas]):
+def test_golden_steps_end_as_on_one_device(request, replicas):
+    if replicas == "2 processes":
+        started = [start(steps_of, "multi_worker", 1, tf_config) for tf_config in tf_configs(2)]
+    else:
+        started = [start(steps_of, "mirrored", int(replicas[0]))]
+    on_one_device = request.getfixturevalue("on_one_device")  # while the others compute
+    for results in answers_of(started):
         assert results.keys() == METHODS.keys()
         for method, (losses, window, weights) in results.items():
             expected_losses, expected_window, expected_weights = on_one_device[method]
@@ -102,6 +99,7 @@ def test_evaluation_is_as_on_one_device():
             assert row["intervals"][name] == pytest.approx(expected_bounds, rel=1e-3)
 
 
+@pytest.mark.long
 def test_a_training_that_loses_a_process_goes_on_with_one_to_the_same_end(tmp_path):
     changes = {"data.train_size": 40, "train.epochs": 1, "train.checkpoint_every": "2 steps"}
     alone = Config.model_validate(merge(TINY, SMALLEST | changes))

@@ -221,6 +221,7 @@ def address(run):
     assert "Traceback" not in errors
 
 
+@pytest.mark.long
 def test_server_answers_its_own_page_alone(address):
     port = urlsplit(address).port
     for path in ("/", "/_stcore/host-config", "/nothing/here"):
@@ -266,6 +267,7 @@ def shown_next(page, previous):
     return shown(page, 2)
 
 
+@pytest.mark.long
 def test_page(address, run, photo, explorer, page):
     before = set(run.glob("explore*"))
     image, latent = explorer.recover(photo.read_bytes())

@@ -61,6 +61,7 @@ def put_weights(folder, threads, barrier, answers):
     answers.put(classifier_file.load_digit_classifier(folder).get_weights())
 
 
+@pytest.mark.long
 def test_two_processes_at_once_with_1_and_3_threads_make_the_same_digit_classifier(cache, tmp_path):
     barrier, answers = FORKSERVER.Barrier(2), FORKSERVER.Queue()
     processes = [

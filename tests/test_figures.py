@@ -128,7 +128,7 @@ def test_precision_and_recall_are_drawn_beside(experiment, figures):
     assert axes.get_title().startswith("Recall, $Z_i")
 
 
-def test_what_is_missing_is_named(tmp_path):
+def test_what_is_missing_is_named(tmp_path, empty_curves):
     write_measured_run(tmp_path, "uniform_mse_d")
     drawn = draw_figures(read_runs(tmp_path), tmp_path / "figures")
     assert list(drawn.numbered) == [2, 4, 8, 10, 13, 15]
@@ -180,7 +180,7 @@ def shrink(path):
     ],
 )
 def test_all_but_a_missing_or_damaged_sheet_is_drawn(
-    experiment, tmp_path, command, sheet, damage, number, why
+    experiment, tmp_path, command, empty_curves, sheet, damage, number, why
 ):
     """The sheets after the last epoch count."""
     copied = copy_runs(experiment, tmp_path / "experiment")
@@ -205,7 +205,7 @@ def test_a_full_disk_leaves_the_figures_as_they_were(figures, experiment, comman
     assert (code, errors, read_files(figures.folder)) == (2, message, before)
 
 
-def test_a_run_without_sheets_or_config_has_its_curves_drawn(experiment, tmp_path):
+def test_a_run_without_sheets_or_config_has_its_curves_drawn(experiment, tmp_path, empty_curves):
     copied = copy_runs(experiment, tmp_path / "experiment")
     seed = copied / "normal_dls_dg" / "seed_0"
     (seed / "config.yaml").unlink()

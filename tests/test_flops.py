@@ -163,6 +163,7 @@ def test_passes_of_a_matrix_product():
         assert graph_flops(graph) == 3 * 2 * 7 * 5 * len(names)
 
 
+@pytest.mark.long
 def test_operations_of_the_paper():
     config = load("configs/celeba128.yaml", ["train.r1_interval=16"])
     trainer = Trainer(config, "normal_dls_dg")

@@ -504,7 +504,9 @@ def test_bad_lists_of_seeds(config_file, command, tmp_path, name):
     assert not (tmp_path / "out").exists()
 
 
-def test_runs_of_ones_own_are_trained_resumed_and_drawn(config_file, command, tmp_path):
+def test_runs_of_ones_own_are_trained_resumed_and_drawn(
+    config_file, command, tmp_path, empty_curves
+):
     """A run's own data, epochs and settings count: for its steps, its folder and its figures."""
     runs = {
         "short": {"label": "one epoch", "set": {"train.epochs": 1, "data.train_size": 12}},

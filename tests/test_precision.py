@@ -1,5 +1,7 @@
 """Precision, compilation and lazy R1: what stays float32, and where training ends."""
 
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -40,13 +42,14 @@ def train(config, run="normal_dls_dg", steps=STEPS):
 
 @pytest.fixture(scope="module")
 def trained():
-    """{precision: (trainer, statistics)} after 300 steps."""
-    return {
-        precision: train(
-            Config.model_validate(merge(TINY, SMALLEST | {"train.precision": precision}))
-        )
-        for precision in ("float32", *MIXED)
-    }
+    """A function: (trainer, statistics) after 300 steps in a precision."""
+
+    @functools.cache
+    def trained(precision):
+        changes = SMALLEST | {"train.precision": precision}
+        return train(Config.model_validate(merge(TINY, changes)))
+
+    return trained
 
 
 @pytest.mark.parametrize("precision", MIXED)
@@ -72,9 +75,10 @@ def test_only_feature_maps_are_narrow(make_config, precision):
     assert {tf.as_dtype(v.dtype) for v in floats} - {tf.int32, tf.int64} == {tf.float32}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("precision", MIXED)
 def test_hundreds_of_steps_end_where_float32_does(trained, precision):
-    float32, mixed = trained["float32"], trained[precision]
+    float32, mixed = trained("float32"), trained(precision)
     losses = [statistics["encoder_loss"] for _, statistics in (float32, mixed)]
     assert not np.array_equal(*losses)
     for values in losses:
@@ -85,8 +89,10 @@ def test_hundreds_of_steps_end_where_float32_does(trained, precision):
     assert float(entropies[1]) == pytest.approx(float(entropies[0]), rel=0.05)
 
 
+@pytest.mark.long
 def test_losses_are_scaled_in_float16_only(trained):
-    for precision, (_, statistics) in trained.items():
+    for precision in ("float32", *MIXED):
+        _, statistics = trained(precision)
         if precision == "mixed_float16":
             assert np.all(statistics["loss_scale"] > 1.0)
         else:
@@ -99,7 +105,7 @@ def test_a_step_that_overflows_is_skipped(make_config, trained):
     trainer.optimizer.dynamic_scale.assign(4.0)
     statistics = trainer.train_steps(images())
     assert int(trainer.optimizer.iterations) == 1
-    for name, values in trained["float32"][1].items():
+    for name, values in trained("float32")[1].items():
         if name != "loss_scale":
             assert statistics[name].numpy() == pytest.approx(values[:1], rel=0.02)
     trainer.optimizer.dynamic_scale.assign(2.0**120)
@@ -127,7 +133,7 @@ def test_a_step_that_overflows_is_skipped(make_config, trained):
     ],
 )
 def test_infinity_that_no_loss_scale_explains_stops_the_training(trained, name, loss_scale):
-    trainer, statistics = trained["float32"]
+    trainer, statistics = trained("float32")
     finite = {key: tf.constant(values[:1]) for key, values in statistics.items()}
     overflow = {key: tf.constant([np.inf]) for key in trainer.scaled_statistics}
     monitor = Monitor(trainer.scaled_statistics)

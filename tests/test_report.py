@@ -183,6 +183,7 @@ def test_runs_with_one_seed_beside_runs_with_several(tmp_path):
     assert f"The bands are 95 % intervals{several}" in texts
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("width", [390, 1280])
 def test_legends_of_many_runs_lie_below_plots_of_one_height(tmp_path, browser, width):
     labels = [f"run {i}" if i % 5 else f"run {i}, <b>a label</b> " + "w" * 30 for i in range(20)]
@@ -212,6 +213,7 @@ def test_legends_of_many_runs_lie_below_plots_of_one_height(tmp_path, browser, w
     assert errors == []
 
 
+@pytest.mark.long
 def test_in_a_browser(made, browser):
     page = browser.new_page(viewport={"width": 390, "height": 800}, color_scheme="light")
     messages, requests = [], []

@@ -111,6 +111,7 @@ def stop_at(epoch, step, monkeypatch):
     return stop
 
 
+@pytest.mark.long
 def test_tensorboard_gets_means_of_steps_across_epochs_and_a_kill(
     finished, tmp_path, step_rows, monkeypatch
 ):
