@@ -47,19 +47,23 @@ def answers_of(started):
 
 
 @pytest.fixture(scope="module")
-def on_one_device():
-    return take_golden_steps(tf.distribute.get_strategy())
+def golden():
+    """(the processes that take the steps on several replicas, the results of one device)."""
+    started = {
+        "4 devices": [start(steps_of, "mirrored", 4)],
+        "2 devices": [start(steps_of, "mirrored", 2)],
+        "2 processes": [
+            start(steps_of, "multi_worker", 1, tf_config) for tf_config in tf_configs(2)
+        ],
+    }
+    return started, take_golden_steps(tf.distribute.get_strategy())
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("replicas", ["2 processes", "2 devices", "4 devices"])
-def test_golden_steps_end_as_on_one_device(request, replicas):
-    if replicas == "2 processes":
-        started = [start(steps_of, "multi_worker", 1, tf_config) for tf_config in tf_configs(2)]
-    else:
-        started = [start(steps_of, "mirrored", int(replicas[0]))]
-    on_one_device = request.getfixturevalue("on_one_device")  # while the others compute
-    for results in answers_of(started):
+def test_golden_steps_end_as_on_one_device(golden, replicas):
+    started, on_one_device = golden
+    for results in answers_of(started[replicas]):
         assert results.keys() == METHODS.keys()
         for method, (losses, window, weights) in results.items():
             expected_losses, expected_window, expected_weights = on_one_device[method]
