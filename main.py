@@ -111,7 +111,7 @@ def reproduce(
         print(f"when all runs are done: python main.py figures {shlex.quote(str(folder))}")
     elif len(failures) < len(jobs) and cluster.is_chief:
         runs = read_runs(folder, config)
-        with_tensorflow().figures(runs, folder)
+        with_matplotlib().figures(runs, folder)
     if failures:
         raise UserError("; ".join(failures))
 
@@ -198,7 +198,7 @@ def figures(
 ) -> None:
     """Print the final metrics of an experiment, draw its figures and write report.html."""
     runs = read_runs(experiment)
-    with_tensorflow().figures(runs, experiment)
+    with_matplotlib().figures(runs, experiment)
 
 
 @app.command("compare")
@@ -213,7 +213,7 @@ def compare(
     """Put runs of several experiments into the same figures, table and page."""
     runs = read_compared_runs(folders or [])
     NewFolder(out).require_free()
-    with_tensorflow().compare(runs, out)
+    with_matplotlib().compare(runs, out)
 
 
 app.add_typer(trained_runs.app)
@@ -223,6 +223,14 @@ def with_tensorflow() -> ModuleType:
     """The commands that compute: TensorFlow takes seconds to import, so this comes late."""
     import_tensorflow()
     from evaluate import commands
+
+    return commands
+
+
+def with_matplotlib() -> ModuleType:
+    """The commands that draw: Matplotlib and Plotly take a second to import."""
+    os.environ["MPLBACKEND"] = "agg"  # whatever the user chose for other programs
+    from evaluate.report import commands
 
     return commands
 

@@ -1,7 +1,6 @@
 """The commands about whole experiments that compute with TensorFlow, behind main.py's options."""
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 from config import Config, UserError
@@ -9,18 +8,14 @@ from config.runs import group_runs
 from data.preflight import check_data as read_everything
 from data.preflight import summary_lines
 from data.storage import write_whole
-from evaluate.claims import check_claims
 from evaluate.measuring import Measuring
 from evaluate.plan import make_plan
 from evaluate.plan_lines import plan_lines
 from evaluate.remeasure import remeasure
-from evaluate.report.claims_table import print_claims
-from evaluate.report.outputs import write_comparison, write_outputs
-from evaluate.report.results import print_comparison, print_results
+from evaluate.report.results import print_comparison
 from evaluate.report.terminal import print_lines
 from train.experiment.checks import CHECKED
 from train.experiment.display import progress_bar
-from train.runs.experiment import MeasuredRun
 
 
 def plan(config: Config, out: Path, jobs_at_once: int | None) -> None:
@@ -59,19 +54,3 @@ def evaluate(run: Path, checkpoint: str) -> None:
     trained, *metrics = remeasure(run, checkpoint)
     print(f"from {trained}")
     print_comparison(*metrics)
-
-
-def figures(runs: Sequence[MeasuredRun], experiment: Path) -> None:
-    """Print final metrics of an experiment and the claims; write its figures, tables and page."""
-    claims = check_claims(runs)
-    lines = write_outputs(runs, experiment, claims)
-    print_results(runs)
-    print_claims(claims)
-    print(*lines, sep="\n")
-
-
-def compare(runs: Sequence[MeasuredRun], out: Path) -> None:
-    """Print the final metrics of runs of several experiments; write figures, tables and a page."""
-    lines = write_comparison(runs, out)
-    print_results(runs)
-    print(*lines, sep="\n")

@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from evaluate.inverter import Inverter
-from evaluate.sheets import INTERPOLATION_LIMIT
+from evaluate.sheet_layout import INTERPOLATION_LIMIT
 from train.model import Model
 from train.runtime.distribution import Processes
 

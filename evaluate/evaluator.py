@@ -21,7 +21,8 @@ from evaluate.metrics.frechet import frechet_distance
 from evaluate.metrics.image_quality import psnr, ssim
 from evaluate.metrics.precision_recall import NEIGHBOURS, neighbour_metrics
 from evaluate.metrics.table import FROM_FEATURES, IMPORTANCE, METRICS
-from evaluate.sheets import COLUMNS, NOISY_COPIES, draw_sheets
+from evaluate.sheet_layout import COLUMNS
+from evaluate.sheets import NOISY_COPIES, draw_sheets
 from models.latent import differential_entropy, informative_elements, sample_prior
 from train.losses import encoder_loss
 from train.model import Model

@@ -9,15 +9,11 @@ from PIL import Image, ImageDraw, ImageFont
 
 from data.images import to_uint8
 from evaluate.inverter import Inverter
-from models.latent import UNIFORM_LIMIT
+from evaluate.sheet_layout import COLUMNS, GAP, INTERPOLATED_ELEMENTS, INTERPOLATION_LIMIT
 
-COLUMNS = 8
 NOISE_DEVIATION = 0.3
 NOISY_COPIES = 6
-INTERPOLATED_ELEMENTS = 8
-INTERPOLATION_LIMIT = {"normal": 2.0, "uniform": UNIFORM_LIMIT}
 _LEAST_TILE = 48  # pixels; smaller images are enlarged by whole factors
-GAP = 2
 _PAIR_GAP = 8
 _LEAST_FONT = 12  # pixels: three lines fit beside the smallest tile
 _LABEL_MARGIN = 8

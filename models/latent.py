@@ -7,8 +7,8 @@ import keras
 from keras import KerasTensor, ops
 from numpy.typing import ArrayLike
 
-PRIORS = ("normal", "uniform")
-UNIFORM_LIMIT = math.sqrt(3.0)  # U(-sqrt 3, sqrt 3) has variance 1
+from config.priors import ENTROPY_FACTORS, PRIORS, UNIFORM_LIMIT
+
 INFORMATIVE_VARIANCE = 0.5
 
 
@@ -63,12 +63,7 @@ def differential_entropy(scale: ArrayLike, prior: str) -> KerasTensor:
     Input: scale (d_z,). Normal prior: `sum log(s_i * sqrt(2 pi e))`. Uniform prior:
     `sum log(s_i * 2 sqrt 3)`. Figures 5 and 6.
     """
-    # The entropy of one element is the logarithm of this factor times its scale.
-    factor = {
-        "normal": math.sqrt(2.0 * math.pi * math.e),
-        "uniform": 2.0 * UNIFORM_LIMIT,
-    }
-    return ops.sum(ops.log(ops.convert_to_tensor(scale) * factor[prior]))
+    return ops.sum(ops.log(ops.convert_to_tensor(scale) * ENTROPY_FACTORS[prior]))
 
 
 def informative_elements(variance: ArrayLike) -> KerasTensor:

@@ -8,6 +8,7 @@ import tensorflow as tf
 from scipy.stats import spearmanr
 
 from config import Config
+from config.priors import UNIFORM_LIMIT
 from data.loading import open_images
 from evaluate.element_changes import ElementChanges
 from evaluate.evaluator import Evaluator
@@ -16,7 +17,7 @@ from evaluate.metrics.frechet import frechet_distance
 from evaluate.metrics.image_quality import psnr, ssim
 from evaluate.metrics.precision_recall import precision_recall
 from evaluate.sheets import vary_element
-from models.latent import UNIFORM_LIMIT, differential_entropy, scale_from_window
+from models.latent import differential_entropy, scale_from_window
 from models.reference.weights import load_arrays, to_arrays
 from tests.conftest import TINY, merge
 from train.runtime.distribution import Processes

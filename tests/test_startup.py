@@ -41,6 +41,19 @@ def test_settings_for_other_programs_do_not_count(tmp_path):
     assert (result.stderr, result.stdout) == ("", "tensorflow float32 channels_last\nagg\n")
 
 
+def test_figures_are_drawn_without_tensorflow():
+    code = (
+        "import sys\n"
+        "sys.modules['tensorflow'] = sys.modules['keras'] = None\n"  # importing them is an error
+        "import main\n"
+        "print(main.with_matplotlib().figures.__name__)\n"
+        "import matplotlib\n"
+        "print(matplotlib.get_backend())\n"
+    )
+    result = run_python("-c", code, MPLBACKEND="nonsense")
+    assert (result.stderr, result.stdout) == ("", "figures\nagg\n")
+
+
 @pytest.mark.parametrize("number", [1, 2])
 def test_a_closed_stream_is_not_the_next_file(number, tmp_path):
     code = (

@@ -22,7 +22,8 @@ from evaluate.inversion.explore import Explorer
 from evaluate.inversion.files import save_images, save_latents
 from evaluate.inversion.importance import label_elements, print_elements
 from evaluate.inversion.refine import invert, print_metrics, write_metrics
-from evaluate.sheets import COLUMNS, INTERPOLATION_LIMIT, alternate, label_rows, tile
+from evaluate.sheet_layout import COLUMNS, INTERPOLATION_LIMIT
+from evaluate.sheets import alternate, label_rows, tile
 from evaluate.trained_run import TrainedRun
 from train.experiment.display import progress_bar
 from train.runtime.failures import shortage_reported

@@ -9,7 +9,8 @@ from sklearn.model_selection import cross_val_score
 
 from config import UserError
 from evaluate.number_lists import parse_ranges, require_number
-from evaluate.sheets import COLUMNS, alternate, tile, vary_element
+from evaluate.sheet_layout import COLUMNS
+from evaluate.sheets import alternate, tile, vary_element
 from evaluate.trained_run import TrainedRun
 
 MOST_ROWS = 64  # of a sheet: image files cannot be of any size

@@ -13,7 +13,7 @@ from data.storage import NewFolder
 from data.user_images import read_image
 from evaluate.inversion.files import save_images, save_latents
 from evaluate.metrics.image_quality import psnr
-from evaluate.sheets import INTERPOLATION_LIMIT
+from evaluate.sheet_layout import INTERPOLATION_LIMIT
 from evaluate.trained_run import TrainedRun
 
 ELEMENTS = 8

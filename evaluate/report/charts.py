@@ -1,14 +1,15 @@
 """The contents of figures with curves, for Matplotlib and Plotly. See `choose_charts`."""
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+from config.priors import ENTROPY_FACTORS
 from evaluate.metrics.table import METRICS
 from evaluate.protocols import Protocol, marks, name_protocols, notes, protocol_of
 from evaluate.report.styles import PAPER_STYLES, Style, choose_styles
-from models.latent import differential_entropy
 from train.runs.experiment import MeasuredRun
 
 PRIORS = {"normal": r"$N(0, 1^2)$", "uniform": r"$U(-\sqrt{3}, \sqrt{3})$"}
@@ -176,7 +177,5 @@ def _greatest_entropies(runs: Sequence[MeasuredRun]) -> list[tuple[str, float]]:
     latents = dict.fromkeys(
         (run.config.latent.dim, run.config.latent.prior) for run in runs if run.config
     )
-    values = [
-        float(differential_entropy(np.ones(dim, np.float32), prior)) for dim, prior in latents
-    ]
+    values = [dim * math.log(ENTROPY_FACTORS[prior]) for dim, prior in latents]
     return [(f"greatest possible: {value:.1f}", value) for value in dict.fromkeys(values)]

@@ -15,7 +15,7 @@ from data.storage import write_whole
 from evaluate.metrics.table import METRICS
 from evaluate.report.charts import PRIORS, choose_charts
 from evaluate.report.curves import DPI, draw_chart, without_formulas
-from evaluate.sheets import COLUMNS, GAP, INTERPOLATED_ELEMENTS, INTERPOLATION_LIMIT
+from evaluate.sheet_layout import COLUMNS, GAP, INTERPOLATED_ELEMENTS, INTERPOLATION_LIMIT
 from train.runs.experiment import MeasuredRun
 
 SHEET_RUN = "normal_dls_dg"  # the run that Figures 11, 16 and 17 show

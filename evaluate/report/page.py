@@ -24,7 +24,7 @@ from evaluate.report.charts import Chart, choose_charts
 from evaluate.report.claims_table import tabulate_claims
 from evaluate.report.plots import SCALE_LAYOUT, plain, plot_chart
 from evaluate.report.results import final_rows, header, protocol_lines
-from evaluate.sheets import INTERPOLATION_LIMIT
+from evaluate.sheet_layout import INTERPOLATION_LIMIT
 from train.runs.experiment import MeasuredRun
 from train.runs.folder import RunFolder
 
