@@ -249,6 +249,15 @@ def test_a_preparation_that_is_killed_is_reported(make_config, tmp_path, monkeyp
         prepare_apart(jobs, ALONE, Measuring(tmp_path))
 
 
+def test_a_job_whose_end_nobody_saw_is_a_fault(make_config, tmp_path, monkeypatch):
+    """The exit code is 255 if the fork server was killed, which is no signal's."""
+    original = processes.start
+    monkeypatch.setattr(processes, "start", lambda *_: original(os._exit, 255))
+    jobs = [make_job(make_config(), tmp_path)]
+    with pytest.raises(FaultError, match=r"^normal_dls_dg seed 0 was killed \(exit code 255\)$"):
+        run_jobs(jobs, ALONE, Measuring(tmp_path), print, 1)
+
+
 def test_ctrl_c_says_how_to_go_on(config_file, command, monkeypatch):
     def interrupt(*_):
         os.kill(os.getpid(), signal.SIGINT)

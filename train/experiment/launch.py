@@ -20,7 +20,7 @@ from train.experiment.jobs import (
 from train.runtime import processes
 from train.runtime.cluster import Cluster, ProcessLostError
 from train.runtime.processes import FaultError
-from train.runtime.signals import Stopped
+from train.runtime.signals import SIGNALS, Stopped
 from train.runtime.startup import cores, import_tensorflow, use_gpus, visible_gpus
 
 _WAIT_SECONDS = 0.5
@@ -114,10 +114,9 @@ class _Launcher:
         process, gpus, _ = self.running.pop(job)
         self.free_gpus.append(gpus)
         process.join()
-        if (
-            process.exitcode > 128
-        ):  # a signal asked it to, here or in another process of the cluster
-            raise Stopped(process.exitcode - 128)
+        number = process.exitcode - 128
+        if number in SIGNALS:  # one asked it to, here or in another process of the cluster
+            raise Stopped(number)
         if process.exitcode:
             raise FaultError(f"{job} was killed (exit code {process.exitcode})")
 
@@ -171,10 +170,10 @@ def _work(
     """The main function of a job's process."""
     if gpus:
         use_gpus(gpus)
-    import_tensorflow()
-    from train.experiment.training import run_job
-
     try:
+        import_tensorflow()
+        from train.experiment.training import run_job
+
         run_job(job, cluster, measuring, messages.put, threads)
         return
     except Stopped:

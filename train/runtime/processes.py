@@ -9,7 +9,9 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Sequence
+from multiprocessing.forkserver import ensure_running
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Any
 
 from config import UserError, in_one_line
@@ -18,9 +20,11 @@ from train.runtime.startup import shorten_warnings
 
 # TensorFlow does not survive a fork of a process that computes; Linux forks one that has only
 # imported it, once for all processes.
-_CONTEXT = multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
+_FORKS = sys.platform == "linux"
+_CONTEXT = multiprocessing.get_context("forkserver" if _FORKS else "spawn")
 _CONTEXT.set_forkserver_preload(["train.runtime.preloaded"])
 Queue = _CONTEXT.Queue
+_PROJECT = Path(__file__).parents[2]
 _WAIT_SECONDS = 0.5
 
 
@@ -33,11 +37,17 @@ def start(target: Callable[..., None], *arguments: Any) -> BaseProcess:
     process = _CONTEXT.Process(
         target=_main, args=(dict(os.environ), target, *arguments), daemon=True
     )
-    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)  # which the new process inherits
+    # The new process inherits that it ignores Ctrl-C, from this one or from the fork server.
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        process.start()
+        if _FORKS:
+            _require_fork_server()
+        else:
+            process.start()
     finally:
         signal.signal(signal.SIGINT, handler)
+    if _FORKS:
+        process.start()  # it waits until the fork server has imported TensorFlow
     return process
 
 
@@ -76,6 +86,20 @@ def end(processes: Sequence[BaseProcess]) -> None:
         for process in processes:
             process.kill()
         raise
+
+
+def _require_fork_server() -> None:
+    """Start the fork server, if there is none, where it finds what it imports.
+
+    Older Pythons let it look in its working directory alone; the processes that it forks have that
+    of this one.
+    """
+    folder = os.getcwd()
+    os.chdir(_PROJECT)
+    try:
+        ensure_running()
+    finally:
+        os.chdir(folder)
 
 
 def _answer(answers: Any, name: str, function: Callable[..., Any], *arguments: Any) -> None:

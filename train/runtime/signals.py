@@ -1,11 +1,12 @@
 """Ctrl-C and SIGTERM as an exception, at once or after the current step. See `deferred`."""
 
 import contextlib
+import multiprocessing
 import signal
 from collections.abc import Iterator
 from types import FrameType
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stopped(BaseException):
@@ -23,8 +24,13 @@ class DeferredSignal:
         self.number: int | None = None
 
     def handle(self, number: int, _frame: FrameType | None) -> None:
-        """Note the first signal; raise `Stopped` at the second."""
-        self.raise_if_any()
+        """Note the first signal; raise `Stopped` at the second.
+
+        A process beside the main one does not raise: it gets two where a batch system asks all
+        processes to end, and the main one kills it if it shall not wait.
+        """
+        if multiprocessing.parent_process() is None:
+            self.raise_if_any()
         self.number = number
 
     def raise_if_any(self) -> None:
@@ -35,16 +41,19 @@ class DeferredSignal:
 
 def raise_when_signalled() -> None:
     """From now on SIGINT and SIGTERM raise `Stopped`, wherever the main thread is."""
-    for number in _SIGNALS:
+    for number in SIGNALS:
         signal.signal(number, _raise)
 
 
 @contextlib.contextmanager
 def deferred() -> Iterator[DeferredSignal]:
-    """Within, the first signal is only noted, for the caller to look at; a second one raises."""
+    """Within, the first signal is only noted, for the caller to look at.
+
+    A second one raises, see `DeferredSignal.handle`.
+    """
     noted = DeferredSignal()
     # A process that ignores a signal goes on ignoring it.
-    handlers = {n: signal.getsignal(n) for n in _SIGNALS}
+    handlers = {n: signal.getsignal(n) for n in SIGNALS}
     handlers = {n: handler for n, handler in handlers.items() if handler != signal.SIG_IGN}
     for number in handlers:
         signal.signal(number, noted.handle)
