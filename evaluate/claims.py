@@ -118,14 +118,16 @@ CLAIMS = (
 class Result(NamedTuple):
     """The verdict on a claim for one prior.
 
-    `effect` is the weakest of the claim's effects, that of the runs `methods`. `seeds` is how many
-    seeds the runs share; in `as_claimed` of them all effects are in the claimed range.
+    `effect` is the weakest of the claim's effects, that of the runs `methods`: the mean of
+    `averaged` seeds. `seeds` is how many seeds the runs share; in `as_claimed` of them all effects
+    are in the claimed range.
     """
 
     claim: Claim
     prior: str
     methods: Methods
     effect: Effect | None
+    averaged: int
     as_claimed: int
     seeds: int
     verdict: Verdict
@@ -162,17 +164,27 @@ def _read_rows(run: MeasuredRun) -> RowsBySeed:
 
 def _check(claim: Claim, prior: str, by_method: Mapping[str, RowsBySeed]) -> Result:
     measured = {methods: _measure_seeds(claim, by_method, methods) for methods in claim.methods}
-    effects = {
-        methods: mean_over_seeds([effect for effect in by_seed.values() if effect])
+    counted = {
+        methods: [effect for effect in by_seed.values() if effect]
         for methods, by_seed in measured.items()
     }
+    effects = {methods: mean_over_seeds(each) for methods, each in counted.items()}
     weakest = min(effects, key=lambda methods: claim.strength(effects[methods]))
     seeds = set().union(*measured.values())
     as_claimed = [
         all(claim.includes(by_seed.get(seed)) for by_seed in measured.values()) for seed in seeds
     ]
     effect = effects[weakest]
-    return Result(claim, prior, weakest, effect, sum(as_claimed), len(seeds), claim.judge(effect))
+    return Result(
+        claim,
+        prior,
+        weakest,
+        effect,
+        averaged=len(counted[weakest]),
+        as_claimed=sum(as_claimed),
+        seeds=len(seeds),
+        verdict=claim.judge(effect),
+    )
 
 
 def _measure_seeds(

@@ -355,9 +355,11 @@ def test_the_notes_say_over_what_intervals_are(capsys):
     one, two = fresh(dls_dg=[0.5], dls_d=[0.9]), {}
     for method, rows in one.items():
         two[method] = {0: rows, 1: rows}
+    lagging = two | {"dls_d": {0: two["dls_d"][0], 1: [row(fresh_encoder_loss=math.nan)]}}
     for runs, words in (
         (made_up(one), "interval over the images. Seeds"),
         (made_up(two), "interval over the seeds. Seeds"),
+        (made_up(lagging), "interval over the images. Seeds"),  # of the seed that counts
         (made_up(one) + made_up(two, "uniform"), "seeds; with one seed over the images. Seeds"),
     ):
         print_claims(check_claims(runs))

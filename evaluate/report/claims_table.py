@@ -63,7 +63,7 @@ def claims_in_markdown(results: Sequence[Result]) -> str:
 
 
 def _notes(results: Sequence[Result]) -> Iterator[str]:
-    have_several = {result.seeds > 1 for result in results if result.seeds}
+    have_several = {result.averaged > 1 for result in results if result.averaged}
     over = "the images"
     if True in have_several:
         over = "the seeds" + ("; with one seed over the images" if False in have_several else "")
