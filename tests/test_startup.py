@@ -25,12 +25,20 @@ def run_python(*arguments, **environment):
     )
 
 
-def test_settings_for_other_programs_do_not_count(tmp_path):
+@pytest.mark.parametrize(
+    "start",
+    [
+        "from train.runtime.startup import import_tensorflow\nimport_tensorflow()\n",
+        "import sys, types\n"  # the classifier's process, with nothing to train
+        "nothing = types.SimpleNamespace(train_and_save=lambda path: None)\n"
+        "sys.modules['evaluate.features.digit_classifier'] = nothing\n"
+        "from evaluate.features.classifier_file import _train_here\n_train_here('')\n",
+    ],
+)
+def test_settings_for_other_programs_do_not_count(tmp_path, start):
     settings = {"floatx": "float64", "image_data_format": "channels_first", "backend": "jax"}
     (tmp_path / "keras.json").write_text(json.dumps(settings | {"epsilon": 1e-7}))
-    code = (
-        "from train.runtime.startup import import_tensorflow\n"
-        "import_tensorflow()\n"
+    code = start + (
         "import keras, matplotlib\n"
         "layer = keras.layers.Conv2D(1, 1)\n"
         "print(keras.config.backend(), layer.compute_dtype, layer.data_format)\n"

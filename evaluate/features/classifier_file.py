@@ -14,6 +14,7 @@ from config import UserError
 from data.storage import write_whole
 from train.runtime import processes
 from train.runtime.processes import FaultError
+from train.runtime.startup import import_libraries
 
 if TYPE_CHECKING:
     import keras
@@ -73,6 +74,7 @@ def _train(path: Path) -> None:
 
 
 def _train_here(path: Path) -> Path:
+    import_libraries()
     import tensorflow as tf
 
     from evaluate.features.digit_classifier import train_and_save
