@@ -113,12 +113,12 @@ def _answer(answers: Any, name: str, function: Callable[..., Any], *arguments: A
 
 def _main(environment: dict[str, str], target: Callable[..., None], *arguments: Any) -> None:
     os.environ |= environment  # of the process that starts this one, not of the fork server
-    raise_when_signalled()
     shorten_warnings()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends this
-    threading.Thread(target=_end_with_parent, daemon=True).start()
     multiprocessing.current_process().daemon = False  # so that it may start processes too
     try:
+        raise_when_signalled()
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends this
+        threading.Thread(target=_end_with_parent, daemon=True).start()
         target(*arguments)
     except Stopped as stopped:
         sys.exit(stopped.exit_code)
