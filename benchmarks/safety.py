@@ -13,10 +13,10 @@ import statistics
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from benchmarks.apart import call_apart
 from benchmarks.measurements import SafetyCost
 from benchmarks.runs import first_run, vary_run
 from config import Config, load
+from train.runtime import processes
 from train.runtime.startup import import_tensorflow
 
 VARIANTS = {
@@ -45,7 +45,7 @@ def main() -> None:
     measured = {run: [] for run in VARIANTS}
     for _ in range(_ROUNDS):
         for run, costs in measured.items():
-            costs.append(call_apart(measure, config, run, arguments.steps))
+            costs.append(processes.call("the measurement", measure, config, run, arguments.steps))
     deterministic, free = (
         statistics.median(cost.step for cost in measured[run]) for run in VARIANTS
     )

@@ -14,10 +14,10 @@ import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from benchmarks.apart import call_apart
 from benchmarks.measurements import StepMeasurement
 from benchmarks.runs import first_run, vary_run
 from config import Config, load
+from train.runtime import processes
 from train.runtime.startup import import_tensorflow
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
@@ -41,7 +41,10 @@ def main() -> None:
     config = load(arguments.config, arguments.overrides)
     variants = {precision: {"train.precision": precision} for precision in arguments.precision}
     config = vary_run(config, first_run(config), variants)
-    measured = {run: call_apart(measure, config, run, arguments.steps) for run in variants}
+    measured = {
+        run: processes.call("the measurement", measure, config, run, arguments.steps)
+        for run in variants
+    }
     columns = {run: measurement.quantities for run, measurement in measured.items()}
     first, *_ = measured.values()
     print(first.description)

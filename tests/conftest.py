@@ -4,10 +4,8 @@ TensorFlow is imported where it is needed: pytest-xdist imports this file once m
 starts the processes that run the tests.
 """
 
-import collections
 import contextlib
 import dataclasses
-import itertools
 import json
 import multiprocessing
 import os
@@ -65,9 +63,11 @@ FORKSERVER.set_forkserver_preload(
 PROTOCOL = {"features": "digit-classifier features", "real_images": 9, "fake_images": 8}
 
 
+pytest_plugins = ["tests.budget"]
+
+
 def pytest_addoption(parser):
     parser.addoption("--all", action="store_true", help="long tests too, marked `long`")
-    parser.addoption("--budget", metavar="PERCENT", type=float, help="fail if a file takes more")
 
 
 def pytest_collection_modifyitems(config, items):
@@ -76,38 +76,6 @@ def pytest_collection_modifyitems(config, items):
         long = [item for item in items if item.get_closest_marker("long")]
         config.hook.pytest_deselected(items=long)
         items[:] = [item for item in items if item not in long]
-
-
-def pytest_terminal_summary(terminalreporter, config):
-    """Print how the time is shared out among the files of tests."""
-    percent = config.getoption("budget")
-    if percent is None:
-        return
-    shares = file_shares(terminalreporter.stats)
-    terminalreporter.section(f"share of the time of all tests, at most {percent:g} %")
-    for file, (seconds, share) in shares.items():
-        remark = "  too much" if share > percent else ""
-        terminalreporter.write_line(f"{share:5.1f} %  {seconds:6.1f} s  {file}{remark}")
-
-
-def pytest_sessionfinish(session):
-    """Fail if a file takes more than its share, see `--budget`."""
-    percent = session.config.getoption("budget")
-    reporter = session.config.pluginmanager.getplugin("terminalreporter")
-    if percent is not None and reporter is not None and not session.exitstatus:
-        shares = file_shares(reporter.stats)
-        if any(share > percent for _, share in shares.values()):
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
-
-
-def file_shares(stats):
-    """{file: (seconds, percent of all)} of finished tests, the longest first."""
-    seconds = collections.Counter()
-    for report in itertools.chain(*stats.values()):
-        if isinstance(report, pytest.TestReport):
-            seconds[report.location[0]] += report.duration
-    total = sum(seconds.values())
-    return {file: (each, 100 * each / total) for file, each in seconds.most_common()}
 
 
 def merge(values, changes):

@@ -70,6 +70,7 @@ def test_differences_are_found():
     measured = recorded | {"fid": 10.0005, "real_ssim": 0.51, "intervals": {"fid": [9.0, 11.0]}}
     assert differences(recorded, measured) == ["real_ssim"]
     assert differences(recorded, measured | {"protocol": {}}) == ["real_ssim", "protocol"]
+    assert differences({}, {"fid": 1.0}) == ["fid"]
     assert differences({"fid": None}, {"fid": 1.0}) == ["fid"]
 
 

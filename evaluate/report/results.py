@@ -11,7 +11,7 @@ import numpy as np
 from data.storage import write_whole
 from evaluate.claims import Result
 from evaluate.metrics.precision_recall import NeighbourMetrics
-from evaluate.metrics.table import METRICS, TABLE
+from evaluate.metrics.table import IMPORTANCE, METRICS, TABLE
 from evaluate.protocols import (
     Protocol,
     is_same_protocol,
@@ -39,8 +39,8 @@ def final_rows(runs: Sequence[MeasuredRun], with_intervals: bool = False) -> lis
 
     With one seed and `with_intervals`, "±" is half a 95 % interval. With several seeds a value is
     their mean, and "±" one standard deviation; the epoch says so if only some have got so far, and
-    the others are left out. Values of one metric that were made by several
-    protocols have marks such as [1].
+    the others are left out. Values of one metric that were made by several protocols have marks
+    such as [1].
     """
     protocols = {metric: name_protocols(runs, metric, only_last=True) for metric in TABLE}
     rows = []
@@ -144,15 +144,16 @@ def _csv_rows(runs: Sequence[MeasuredRun]) -> Iterator[list[Any]]:
 def differences(
     recorded: Mapping[str, Any], measured: Mapping[str, Any], tolerance: float = 1e-4
 ) -> list[str]:
-    """The names of metrics of `measured` that differ in `recorded`.
+    """The names of metrics of `measured` that are missing from `recorded` or differ there.
 
-    Numbers differ if they are more than `tolerance` apart, relatively; the protocol must be equal.
-    Rows of older versions have no resolution in it, and not all of the metrics.
+    Numbers differ if they are more than `tolerance` apart, relatively; the protocol must be equal,
+    except that rows of older versions have no resolution in it. Nor have they the importance.
     """
+    older = {IMPORTANCE} - set(recorded)
     return [
         name
         for name, value in measured.items()
-        if name in recorded and name != "intervals" and not _agree(recorded[name], value, tolerance)
+        if name not in {"intervals", *older} and not _agree(recorded.get(name), value, tolerance)
     ]
 
 
