@@ -20,6 +20,7 @@ from data.standard_error import captured_lines
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
 MAX_BYTES = 2**29  # of a file: a zip file may claim to hold terabytes
+MAX_PIXELS = 2 * Image.MAX_IMAGE_PIXELS  # of a file: Pillow opens no larger ones
 _TENSORFLOW_FORMATS = ("JPEG", "MPO", "PNG")  # MPO: a JPEG with further pictures behind it
 _ORIENTATION = 0x0112
 LIBJPEG_LINES = (  # how the lines begin that libjpeg writes to standard error, without a file name

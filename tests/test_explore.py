@@ -4,8 +4,9 @@ import asyncio
 import base64
 import contextlib
 import http.client
+import importlib.metadata
 import io
-import json
+import re
 import signal
 import subprocess
 import sys
@@ -20,12 +21,14 @@ from config import Config, UserError
 from data.images import BadImageError, to_uint8
 from data.user_images import read_images
 from evaluate.inversion import explore_server
+from evaluate.inversion.editing import Direction
 from evaluate.inversion.explore import Explorer, decibels, to_png
+from evaluate.inversion.explore_view import DIRECTION, View, read_query, write_query
 from evaluate.trained_run import TrainedRun
-from tests.conftest import SMALLEST, TINY, merge, write_run
+from tests.conftest import SMALLEST, TINY, assert_user_error, merge, write_folder, write_run
 
 ROOT = Path(__file__).parent.parent
-SRC = "elements => elements.map(element => element.src)"
+SOCKET = "/_nicegui_ws/socket.io/?EIO=4"
 
 
 @pytest.fixture(scope="module")
@@ -57,12 +60,29 @@ def pixels(content):
     return np.asarray(Image.open(io.BytesIO(content)))
 
 
+def view_of(seed=3, image=None, moved=(), count=8):
+    return View(None if image else seed, image, dict(moved), count)
+
+
 def test_recovers_what_reconstruct_recovers(explorer, photo):
-    image, latent = explorer.recover(photo.read_bytes())
+    key = explorer.recover("photo.jpg", photo.read_bytes())
+    name, latent, picture, image = explorer.origin(view_of(image=key))
 
     _, images, _ = read_images([photo], explorer.trained.config.data)
+    latents = explorer.trained.encode(images)
+    assert name == "photo.jpg"
     np.testing.assert_array_equal(image, images[0])
-    np.testing.assert_array_equal(latent, explorer.trained.encode(images)[0])
+    np.testing.assert_array_equal(latent, latents[0])
+    np.testing.assert_array_equal(picture, explorer.trained.generate(latents)[0])
+
+
+def test_oldest_images_are_forgotten(explorer, photo, monkeypatch):
+    monkeypatch.setattr("evaluate.inversion.explore._IMAGES_KEPT", 2)
+    contents = [photo.read_bytes() + bytes([number]) for number in (1, 2, 1, 3)]
+    keys = [explorer.recover("photo.jpg", content) for content in contents]
+    assert list(explorer.images) == [keys[2], keys[3]]
+    with pytest.raises(UserError, match=r"^the image of this address is no longer here: choose it"):
+        explorer.origin(view_of(image=keys[1]))
 
 
 def test_bad_image_is_reported_in_one_line(explorer, photo):
@@ -72,22 +92,47 @@ def test_bad_image_is_reported_in_one_line(explorer, photo):
         (photo.read_bytes()[:-100], "truncated or damaged"),
     ):
         with pytest.raises(BadImageError, match=f"^{problem}[^\n]*$"):
-            explorer.recover(content)
+            explorer.recover("a.jpg", content)
 
 
 def test_slider_changes_its_element_alone(explorer):
-    latent = explorer.sample(3)
-    before = latent.copy()
-    moved = explorer.move(latent, {4: 1.5})
+    origin = explorer.origin(view_of())
+    before = origin.latent.copy()
+    moved = explorer.edit(origin, view_of().move(4, 1.5))
 
     np.testing.assert_array_equal(moved[[0, 1, 2, 3, 5]], before[[0, 1, 2, 3, 5]])
     assert moved[4] == 1.5
-    np.testing.assert_array_equal(latent, before)
-    np.testing.assert_array_equal(explorer.move(latent, {}), before)
+    np.testing.assert_array_equal(origin.latent, before)
+    view = view_of().move(4, 1.5).move(4, 1.2).move(1, 0.5).reset(4)
+    assert view == view_of(moved={1: 0.5})
+    np.testing.assert_array_equal(explorer.edit(origin, view.reset(1)), before)
+
+
+def test_direction_is_a_slider_that_moves_as_edit_does(explorer):
+    direction = Direction(np.float32([0.6, 0.8, 0, 0, 0, 0]), gap=2.0, accuracy=1.0)
+    directed = Explorer(explorer.trained, direction, "from b to a")
+    view = view_of(moved={DIRECTION: 0.5, 1: 0.25}, count=1)
+    origin = directed.origin(view)
+    latent = directed.edit(origin, view)
+
+    expected = origin.latent.copy()
+    expected[0] += 0.6 / explorer.trained.scale[0]
+    expected[1] = 0.25
+    np.testing.assert_allclose(latent, expected, rtol=1e-6)
+    first = directed.elements[0]
+    assert directed.keys(view) == [DIRECTION, first]
+    assert explorer.keys(view) == [first]
+    assert directed.label(DIRECTION) == "from b to a"
+    assert directed.label(first) == f"rank 1: element {first}"
+    assert directed.value(view, latent, DIRECTION) == 0.5
+    assert directed.value(view_of(), latent, DIRECTION) == 0
+    assert directed.value(view, latent, 0) == latent[0]  # moved along
+    assert directed.limits(DIRECTION, 0.5) == (-2, 2)
 
 
 def test_picture_is_what_the_run_generates(explorer):
-    latent = explorer.move(explorer.sample(3), {0: -2.0})
+    view = view_of(moved={0: -2.0})
+    latent = explorer.edit(explorer.origin(view), view)
     picture = explorer.generate(latent)
 
     expected = explorer.trained.generate(latent[None])[0]
@@ -99,17 +144,80 @@ def test_picture_is_what_the_run_generates(explorer):
 def test_elements_are_the_most_important_ones(explorer, monkeypatch):
     variances = np.tile([1.0, 5.0, 2.0, 4.0, 3.0, 6.0], (5, 1))
     monkeypatch.setattr(explorer.trained, "variance_window", variances)
-    assert Explorer(explorer.trained).elements == [5, 1, 3, 4, 2, 0]
+    assert Explorer(explorer.trained).keys(view_of(count=4)) == [5, 1, 3, 4]
 
 
 def test_limits_hold_the_recovered_value(explorer):
-    latent = np.array([0.5, 2.345, -3.001, 0, 0, 0], np.float32)
-    limits = [explorer.limits(latent, element) for element in range(3)]
+    limits = [explorer.limits(2, value) for value in (0.5, 2.345, -3.001)]
     np.testing.assert_allclose(limits, [(-2, 2), (-2, 2.35), (-3.01, 2)])
 
 
+@pytest.mark.parametrize(
+    ("query", "view"),
+    [
+        ("seed=7", view_of(seed=7)),
+        ("seed=0&element=4=1.5&element=0=-0.25", view_of(seed=0, moved={4: 1.5, 0: -0.25})),
+        ("image=3f2a&direction=0.5&sliders=6", view_of(None, "3f2a", {DIRECTION: 0.5}, 6)),
+    ],
+)
+def test_address_says_what_the_page_shows(explorer, query, view):
+    assert write_query(view) == query
+    assert read_query(query, explorer.trained, has_direction=True) == view
+
+
+def test_address_without_a_query_is_a_random_sample(explorer):
+    first, second = (read_query("", explorer.trained, has_direction=False) for _ in range(2))
+    assert first == view_of(first.seed)
+    assert first.seed != second.seed
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("seed=-1", "a seed is a whole number from 0 to 2147483647. Received: -1"),
+        ("seed=", "a seed is a whole number from 0 to 2147483647. Received: "),
+        ("sliders=7", "the number of sliders is a whole number from 1 to 6. Received: 7"),
+        ("element=6=1", "there is no element 6: use 0 to 5"),
+        ("element=1=1&element=1=2", "element 1 is set twice: to 1 and to 2"),
+        (
+            "element=1=nan",
+            "a change is given as ELEMENT=VALUE, such as 3=1.5, with a value from -1000 to 1000. "
+            "Received: 1=nan",
+        ),
+        ("direction=inf", "direction is a number from -1000 to 1000. Received: inf"),
+        (
+            "seed=1&seed=2",
+            "the address takes seed, image, element, direction, sliders, and only element more "
+            "than once. Received: seed",
+        ),
+        (
+            "color=red",
+            "the address takes seed, image, element, direction, sliders, and only element more "
+            "than once. Received: color",
+        ),
+    ],
+)
+def test_wrong_address_is_explained(explorer, query, message):
+    with pytest.raises(UserError) as caught:
+        read_query(query, explorer.trained, has_direction=True)
+    assert str(caught.value) == message
+
+
+def test_direction_takes_examples(command, run, tmp_path, explorer):
+    code, _, errors = command("explore", run, "--with", tmp_path)
+    assert_user_error(code, errors, "--with and --without go together")
+    nowhere = tmp_path / "nowhere"
+    code, _, errors = command("explore", run, "--with", tmp_path, "--without", nowhere)
+    assert_user_error(code, errors, f"no such file or folder: {nowhere}")
+    with pytest.raises(UserError) as caught:
+        read_query("direction=1", explorer.trained, has_direction=False)
+    assert str(caught.value) == (
+        "there is a direction only if explore was started with --with and --without"
+    )
+
+
 def test_save_never_writes_over_anything(explorer):
-    latent = explorer.sample(5)
+    latent = explorer.trained.sample_latents(1, 5)[0]
     first, second = explorer.save(latent, "a"), explorer.save(latent + 1, "b")
 
     assert first != second
@@ -131,8 +239,8 @@ def test_port_in_use_is_reported_and_passed_over():
 
 
 def test_absent_library_is_named(monkeypatch):
-    monkeypatch.setitem(sys.modules, "streamlit", None)
-    with pytest.raises(UserError, match=r"^explore needs Streamlit: pip install -r \S+ [^\n]*$"):
+    monkeypatch.setitem(sys.modules, "nicegui", None)
+    with pytest.raises(UserError, match=r"^explore needs NiceGUI: pip install -r \S+ [^\n]*$"):
         explore_server.require_library()
 
 
@@ -194,19 +302,29 @@ def handshake(address, origin):
         "Upgrade": "websocket",
         "Sec-WebSocket-Version": "13",
         "Sec-WebSocket-Key": base64.b64encode(bytes(16)).decode(),
-        "Sec-WebSocket-Protocol": "streamlit",
     }
-    return request(address, "/_stcore/stream", **headers)[0]
+    return request(address, f"{SOCKET}&transport=websocket", **headers)[0]
 
 
 @pytest.fixture(scope="module")
-def address(run):
+def examples(tmp_path_factory):
+    """Folders of ten bright and ten dark images."""
+    folders = {name: tmp_path_factory.mktemp("examples") / name for name in ("bright", "dark")}
+    for folder, least in zip(folders.values(), (150, 0), strict=True):
+        noise = np.random.default_rng(0).integers(least, least + 100, (10, 8, 8, 3), np.uint8)
+        write_folder(folder, {f"{i}.png": to_png(x / 127.5 - 1) for i, x in enumerate(noise)})
+    return folders
+
+
+@pytest.fixture(scope="module")
+def address(run, examples):
     """The address of the page that the real command serves.
 
     Afterwards, checks that Ctrl-C ends the command with one line.
     """
-    pytest.importorskip("streamlit", reason="pip install -r requirements-optional.txt")
+    pytest.importorskip("nicegui", reason="pip install -r requirements-optional.txt")
     command = [sys.executable, "main.py", "explore", str(run)]
+    command += ["--with", str(examples["bright"]), "--without", str(examples["dark"])]
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, cwd=ROOT, **streams) as process:
         try:
@@ -224,82 +342,199 @@ def address(run):
 @pytest.mark.long
 def test_server_answers_its_own_page_alone(address):
     port = urlsplit(address).port
-    for path in ("/", "/_stcore/host-config", "/nothing/here"):
-        _, headers, _ = request(address, path)
+    static = f"/_nicegui/{importlib.metadata.version('nicegui')}/static"
+    for path, expected in (
+        ("/", 200),
+        (f"{static}/nicegui.js", 200),
+        (f"{static}/", 404),  # no listing of files
+        (f"{static}/..%2fserver.py", 404),
+        ("/docs", 404),
+        ("/openapi.json", 404),
+        ("/nothing/here", 404),
+    ):
+        status, headers, _ = request(address, path)
+        assert status == expected, path
         assert_unframable(headers, port)
-    status, _, body = request(address, "/_stcore/host-config", Origin=address)
-    assert (status, json.loads(body)["allowedOrigins"]) == (200, [])
 
     strangers = ("http://localhost:1", "http://127.0.0.1:1", f"http://localhost:{port}")
-    for origin in (*strangers, "https://mine.streamlit.app"):
+    for origin in (*strangers, "https://site.example"):
         assert handshake(address, origin) == 403
-        upload = "/_stcore/upload_file/session/file"
-        status, headers, body = request(address, upload, "PUT", Origin=origin)
-        assert (status, body) == (403, b"for this machine only")
-        assert_unframable(headers, port)
+        for path in (f"{SOCKET}&transport=polling", "/_nicegui/client/client/upload/1"):
+            status, headers, body = request(address, path, "POST", Origin=origin)
+            assert (status, body) == (403, b"for this machine only")
+            assert_unframable(headers, port)
     assert handshake(address, address) == 101
 
 
-@pytest.fixture
-def page(browser):
-    """A page in a headless Chromium; `page.asked` are the addresses that it requests."""
-    from playwright.sync_api import expect
+class Page:
+    """The page in a browser; `asked` are the addresses that it requests."""
 
-    page = browser.new_page()
-    page.set_default_timeout(20_000)
-    page.asked, page.expect = [], expect
-    page.on("request", lambda request: page.asked.append(request.url))
-    page.on("websocket", lambda websocket: page.asked.append(websocket.url))
-    return page
+    def __init__(self, browser, address, **options):
+        from playwright.sync_api import expect
 
+        self.browsed, self.expect, self.asked = browser.new_page(**options), expect, []
+        self.browsed.set_default_timeout(20_000)
+        self.expect.set_options(timeout=20_000)
+        self.browsed.on("request", lambda request: self.asked.append(request.url))
+        self.browsed.on("websocket", lambda websocket: self.asked.append(websocket.url))
+        self.browsed.goto(address)
 
-def shown(page, count):
-    """The pixels of the images on the page, once there are `count` of them."""
-    images = page.locator(".pictures img")
-    page.locator(f".pictures figure:nth-child({count})").wait_for()
-    return [pixels(base64.b64decode(s.split(",")[1])) for s in images.evaluate_all(SRC)]
+    def image(self, name):
+        return self.browsed.get_by_alt_text(name, exact=True)
 
+    def pixels(self, name):
+        """The pixels of a picture."""
+        return pixels(base64.b64decode(self.image(name).get_attribute("src").split(",")[1]))
 
-def shown_next(page, previous):
-    """The pixels of two images on the page, once the second is no longer the PNG `previous`."""
-    source = f"data:image/png;base64,{base64.b64encode(previous).decode()}"
-    page.locator(f'.pictures figure:nth-child(2) img:not([src="{source}"])').wait_for()
-    return shown(page, 2)
+    def expect_pixels(self, name, image):
+        """Wait until a picture is an image (height, width, 3) in [-1, 1]."""
+        source = f"data:image/png;base64,{base64.b64encode(to_png(image)).decode()}"
+        self.expect(self.image(name)).to_have_attribute("src", source)
+
+    def expect_captions(self, *captions):
+        self.expect(self.browsed.locator("figcaption:visible")).to_have_text(captions)
+
+    def expect_message(self, text):
+        self.expect(self.browsed.get_by_role("status")).to_have_text(text)
+
+    def expect_query(self, query):
+        self.expect(self.browsed).to_have_url(re.compile(re.escape(f"/?{query}") + "$"))
+
+    def slider(self, label):
+        return self.browsed.get_by_role("slider", name=label)
+
+    def click(self, name):
+        self.browsed.get_by_role("button", name=name).click()
+
+    def upload(self, photo):
+        self.browsed.set_input_files("input[type=file]", photo)
+
+    def type(self, label, text):
+        self.browsed.get_by_label(label).fill(text)
+        self.browsed.keyboard.press("Enter")
 
 
 @pytest.mark.long
-def test_page(address, run, photo, explorer, page):
+def test_page_of_an_image(address, run, photo, explorer, browser):
     before = set(run.glob("explore*"))
-    image, latent = explorer.recover(photo.read_bytes())
-    reconstruction = explorer.generate(latent)
-    page.goto(address)
-    assert shown(page, 1)[0].shape == (8, 8, 3)
+    origin = explorer.origin(view_of(image=explorer.recover("photo.jpg", photo.read_bytes())))
+    page = Page(browser, address)
+    page.upload(photo)
+    page.expect_pixels("original", origin.image)
+    page.expect_pixels("reconstruction", origin.picture)
+    page.expect_pixels("edited", origin.picture)
+    psnr = decibels(origin.image, origin.picture)
+    reconstruction = f"reconstructionfrom its latent, PSNR {psnr:.1f} dB"
+    page.expect_captions("originalphoto.jpg", reconstruction, "editednothing moved yet")
 
-    page.set_input_files("input[type=file]", photo)
-    given, again = shown(page, 2)
-    np.testing.assert_array_equal(given, to_uint8(image))
-    np.testing.assert_array_equal(again, to_uint8(reconstruction))
+    first = explorer.elements[0]
+    page.slider(f"rank 1: element {first}").press("End")
+    end = explorer.limits(first, origin.latent[first])[1]
+    latent = explorer.edit(origin, view_of(moved={first: end}))
+    page.expect_pixels("edited", explorer.generate(latent))
+    page.expect_pixels("reconstruction", origin.picture)
+    page.expect_captions("originalphoto.jpg", reconstruction, "edited1 slider moved")
 
-    first = explorer.trained.elements_by_importance[0]
-    label = page.get_by_text(f"rank 1: element {first}")
-    page.expect(label).to_have_count(1)  # the old one is gone
-    page.get_by_role("slider").first.press("End")
-    _, moved = shown_next(page, to_png(reconstruction))
-    latent = explorer.move(latent, {first: explorer.limits(latent, first)[1]})
-    np.testing.assert_array_equal(moved, to_uint8(explorer.generate(latent)))
-
-    page.get_by_role("button", name="Save").click()
-    page.get_by_text("picture.png and latents.npz are in").wait_for()
+    page.click("Save")
+    page.expect_message(re.compile("^Saved: picture.png and latents.npz are in "))
     (folder,) = set(run.glob("explore*")) - before
-    np.testing.assert_array_equal(np.asarray(Image.open(folder / "picture.png")), moved)
-    np.testing.assert_array_equal(np.load(folder / "latents.npz")["latents"], latent[None])
+    saved = np.asarray(Image.open(folder / "picture.png"))
+    np.testing.assert_array_equal(saved, page.pixels("edited"))
+    np.testing.assert_allclose(np.load(folder / "latents.npz")["latents"], latent[None])
+    page.slider("from dark to bright").press("ArrowRight")
+    page.expect_message("")
+    page.expect_captions("originalphoto.jpg", reconstruction, "edited2 sliders moved")
 
-    bad = {"name": "bad.png", "mimeType": "image/png", "buffer": b"nothing"}
-    page.set_input_files("input[type=file]", bad)
-    page.get_by_text("bad.png: not a JPEG, PNG, WebP or BMP image").wait_for()
-    page.get_by_role("button", name="Another sample").click()
-    page.get_by_text("random sample").wait_for()
-    assert len(shown(page, 1)) == 1
-    assert {urlsplit(url).hostname for url in page.asked if not url.startswith("data:")} == {
-        "127.0.0.1"
-    }
+    page.browsed.reload()
+    page.expect_pixels("original", origin.image)
+    page.expect_captions("originalphoto.jpg", reconstruction, "edited2 sliders moved")
+    page.upload({"name": "bad.png", "mimeType": "image/png", "buffer": b"nothing"})
+    page.expect_message("bad.png: not a JPEG, PNG, WebP or BMP image")
+    page.click("Another sample")
+    page.expect(page.image("original")).to_be_hidden()
+    page.expect_message("")
+    asked = {url for url in page.asked if not url.startswith(("data:", "blob:"))}
+    assert {urlsplit(url).hostname for url in asked} == {"127.0.0.1"}
+
+
+@pytest.mark.long
+def test_page_of_a_sample(address, explorer, browser):
+    page = Page(browser, f"{address}/?seed=7")
+    page.expect_captions("sampleseed 7", "editednothing moved yet")
+    first, second = explorer.elements[:2]
+    page.slider("rank 1:").fill("0.5")
+    page.expect_query(f"seed=7&element={first}=0.5")
+    page.slider("rank 2:").fill("-1.25")
+    moved = {first: 0.5, second: -1.25}
+    page.expect_query(f"seed=7&element={first}=0.5&element={second}=-1.25")
+    origin = explorer.origin(view_of(7))
+    edited = explorer.generate(explorer.edit(origin, view_of(7, moved=moved)))
+    page.expect_pixels("edited", edited)
+
+    page.browsed.reload()
+    page.expect_pixels("edited", edited)
+    page.expect(page.slider("rank 1:")).to_have_value("0.5")
+    with page.browsed.expect_download() as download:
+        page.click("Download")
+    assert download.value.suggested_filename == "picture.png"
+    np.testing.assert_array_equal(pixels(download.value.path().read_bytes()), to_uint8(edited))
+
+    page.click("reset rank 1:")
+    page.expect_query(f"seed=7&element={second}=-1.25")
+    page.type("elements, of 6", "3")
+    page.expect(page.browsed.get_by_role("slider")).to_have_count(4)
+    page.type("seed", "9")
+    page.expect_query("seed=9&sliders=3")
+    page.expect_pixels("sample", explorer.origin(view_of(9)).picture)
+    for query in (
+        f"seed=7&element={second}=-1.25&sliders=3",
+        f"seed=7&element={second}=-1.25",
+        f"seed=7&element={first}=0.5&element={second}=-1.25",
+    ):
+        page.click("Undo")
+        page.expect_query(query)
+    page.expect_pixels("edited", edited)
+    page.expect(page.slider("rank 1:")).to_have_value("0.5")
+    page.expect(page.browsed.get_by_role("button", name="Undo")).to_be_disabled()
+    page.type("seed", "1.5")
+    page.expect_message("a seed is a whole number from 0 to 2147483647. Received: 1.5")
+
+    page.browsed.goto(f"{address}/?image=3f2a")
+    page.expect_message("the image of this address is no longer here: choose it again")
+
+
+@pytest.mark.long
+def test_picture_follows_the_drag_and_stays_in_view_on_a_phone(address, browser):
+    page = Page(browser, f"{address}/?seed=7", viewport={"width": 390, "height": 600})
+    page.slider("rank 6:").scroll_into_view_if_needed()
+    box = page.slider("rank 6:").bounding_box()
+    image = page.image("edited").bounding_box()
+    assert image["y"] >= 0
+    assert image["y"] + image["height"] < box["y"]
+    middle = box["y"] + box["height"] / 2
+    page.browsed.mouse.move(box["x"] + 10, middle)
+    page.browsed.mouse.down()
+    for share in (0.2, 0.4, 0.6, 0.8, 0.9, 0.1):
+        source = page.image("edited").get_attribute("src")
+        page.browsed.mouse.move(box["x"] + share * box["width"], middle)
+        page.expect(page.image("edited")).not_to_have_attribute("src", source)
+    assert "element" not in page.browsed.url  # the slider is still in use
+    page.browsed.mouse.up()
+    page.expect(page.browsed).to_have_url(re.compile("element=.*=-"))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (390, "dark"), (1400, "dark")])
+def test_page_is_accessible(address, photo, browser, width, scheme):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+    viewport = {"width": width, "height": 800}
+    page = Page(browser, address, viewport=viewport, color_scheme=scheme)
+    page.upload({"name": "bad.png", "mimeType": "image/png", "buffer": b"nothing"})
+    page.expect_message("bad.png: not a JPEG, PNG, WebP or BMP image")
+    page.slider("rank 1:").press("Home")
+    page.upload(photo)
+    page.expect(page.image("original")).to_be_visible()
+    page.slider("rank 1:").press("Home")
+    found = axe.Axe().run(page.browsed).response
+    assert [violation["help"] for violation in found["violations"]] == []
+    assert page.browsed.evaluate("document.documentElement.scrollWidth") == width

@@ -33,6 +33,13 @@ _MOST_IN_SHEET = 1024
 _MOST_AMOUNT = 1000
 CELEBA = Path(__file__).parents[2] / "configs" / "celeba128.yaml"
 
+WithExamples = Annotated[
+    Path | None, typer.Option("--with", metavar="FOLDER", help="images that have something")
+]
+WithoutExamples = Annotated[
+    Path | None, typer.Option("--without", metavar="FOLDER", help="images that do not")
+]
+
 app = typer.Typer()
 
 
@@ -49,6 +56,23 @@ def _require_run(run: Path, out: Path | None = None) -> None:
     RunFolder(run).read()
     if out:
         NewFolder(out).require_free()
+
+
+def _pair_examples(
+    with_examples: Path | None, without_examples: Path | None
+) -> tuple[Path, Path] | None:
+    """The folders of a direction, or None without one. Raises UserError for one of them alone."""
+    if with_examples and without_examples:
+        return with_examples, without_examples
+    if with_examples or without_examples:
+        raise UserError("--with and --without go together")
+    return None
+
+
+def _require_images(paths: tuple[Path, Path] | None) -> None:
+    """Raise UserError if there are paths and nothing is at one of them."""
+    for path in paths or ():
+        require_any([path])
 
 
 @app.command("reconstruct")
@@ -133,8 +157,7 @@ def interpolate(
     if len(lists) + (between is not None) > 1:
         raise UserError("use one of --rank, --element and --between, once; a list is 1-3 or 1,5,7")
     _require_run(run, out)
-    for image in between or ():
-        require_any([image])
+    _require_images(between)
     commands = _with_tensorflow()
     if between:
         commands.interpolate_between(run, checkpoint, between, out)
@@ -160,12 +183,8 @@ def edit(
     rank: Annotated[
         list[str], typer.Option("--rank", metavar="R=VALUE", help="the same, by importance, from 1")
     ] = [],
-    with_examples: Annotated[
-        Path | None, typer.Option("--with", metavar="FOLDER", help="images that have something")
-    ] = None,
-    without_examples: Annotated[
-        Path | None, typer.Option("--without", metavar="FOLDER", help="images that do not")
-    ] = None,
+    with_examples: WithExamples = None,
+    without_examples: WithoutExamples = None,
     amount: Annotated[
         float, typer.Option("--amount", help="1: as far as the two kinds lie apart")
     ] = 1.0,
@@ -173,17 +192,14 @@ def edit(
     out: NewOut = None,
 ) -> None:
     """Change your images: set latent elements, or give them what a folder of examples has."""
-    if (with_examples is None) != (without_examples is None):
-        raise UserError("--with and --without go together")
-    if not (element or rank or with_examples):
+    examples = _pair_examples(with_examples, without_examples)
+    if not (element or rank or examples):
         raise UserError("say what to change: --element, --rank, or --with and --without")
     if not abs(amount) <= _MOST_AMOUNT:
         raise UserError(f"--amount takes a number up to {_MOST_AMOUNT}. Received: {amount}")
     _require_run(run, out)
     require_any(images)
-    examples = (with_examples, without_examples) if with_examples else None
-    for folder in examples or ():
-        require_any([folder])
+    _require_images(examples)
     _with_tensorflow().edit(run, checkpoint, images, element, rank, examples, amount, out)
 
 
@@ -204,13 +220,20 @@ def explore(
         int | None,
         typer.Option("--port", min=1, max=2**16 - 1, metavar="N", help="[the first free one]"),
     ] = None,
+    with_examples: WithExamples = None,
+    without_examples: WithoutExamples = None,
     checkpoint: Checkpoint = "last",
 ) -> None:
-    """Drop images on a page in the browser and move their most important latent elements."""
+    """Drop images on a page in the browser and move their most important latent elements.
+
+    --with and --without add a slider that gives them what a folder of examples has.
+    """
+    examples = _pair_examples(with_examples, without_examples)
     _require_run(run)
+    _require_images(examples)
     explore_server.require_library()
     with explore_server.listen(port) as listener:
-        _with_tensorflow().explore(run, checkpoint, listener)
+        _with_tensorflow().explore(run, checkpoint, examples, listener)
 
 
 @app.command("import-reference")

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 
 from config import Config, UserError
-from data.images import MAX_BYTES
 from data.storage import NewFolder, save_image
 from data.user_images import read_images, unique_stems
 from evaluate.exchange import exports, reference
@@ -184,12 +183,24 @@ def export(run: Path, checkpoint: str, out: Path | None) -> None:
         exports.export(trained, folder)
 
 
-def explore(run: Path, checkpoint: str, listener: socket.socket) -> None:
-    """Show a page in the browser until a signal comes."""
+def explore(
+    run: Path, checkpoint: str, examples: tuple[Path, Path] | None, listener: socket.socket
+) -> None:
+    """Show a page in the browser until a signal comes.
+
+    `examples` are the folders with and without what the page's slider of a direction gives.
+    """
     with _opened(run, checkpoint) as trained:
+        explorer = Explorer(trained)
+        if examples:
+            direction, problems = _find_direction(*examples, trained)
+            name = f"from {examples[1].resolve().name} to {examples[0].resolve().name}"
+            explorer = Explorer(trained, direction, name)
+            if problems:
+                print(f"left out: {'; '.join(problems)}")
         port = listener.getsockname()[1]
         print(f"http://{explore_server.HOST}:{port} (Ctrl-C ends it)", flush=True)
-        explore_server.serve(Explorer(trained), listener, MAX_BYTES)
+        explore_server.serve(explorer, listener)
 
 
 def import_reference(

@@ -1,14 +1,12 @@
-"""The server of `python main.py explore`: Streamlit, for this machine only. See `serve`.
+"""The server of `python main.py explore`: NiceGUI, for this machine only. See `serve`.
 
-This module imports neither TensorFlow nor Streamlit: the command line uses it.
+This module imports neither TensorFlow nor NiceGUI: the command line uses it.
 """
 
-import gc
 import importlib
 import logging
 import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from config import UserError, reason
@@ -18,18 +16,13 @@ if TYPE_CHECKING:
 
 HOST = "127.0.0.1"
 FIRST_PORT, PORTS = 8501, 100
-_LIBRARIES = ("streamlit.starlette", "uvicorn")
-_STREAMLIT_OPTIONS = {
-    "browser.gatherUsageStats": False,
-    "client.allowedOrigins": [],
-    "client.showErrorDetails": "none",
-    "client.toolbarMode": "minimal",
-    "global.developmentMode": False,
-    "logger.level": "critical",
-    "server.baseUrlPath": "",
-    "server.enableCORS": True,
-    "server.enableXsrfProtection": True,
-    "server.fileWatcherType": "none",
+_LIBRARIES = ("nicegui", "uvicorn")
+_PAGE_OPTIONS = {
+    "dark": None,  # as the browser says
+    "language": "en-US",
+    "message_history_length": 0,  # pictures: after a lost connection the page loads again
+    "show_welcome_message": False,
+    "tailwind": False,
 }
 Scope = dict[str, Any]  # these types are ASGI's
 Message = dict[str, Any]
@@ -37,22 +30,15 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-_explorer: "Explorer"  # `serve` sets it: Streamlit runs explore_page.py and passes nothing to it
-
-
-def current_explorer() -> "Explorer":
-    """The explorer that `serve` shows to browsers."""
-    return _explorer
-
 
 def require_library() -> None:
-    """Raise UserError if Streamlit is absent or too old."""
+    """Raise UserError if NiceGUI is absent."""
     try:
         for name in _LIBRARIES:
             importlib.import_module(name)
     except ImportError as error:
         raise UserError(
-            f"explore needs Streamlit: pip install -r requirements-optional.txt ({error})"
+            f"explore needs NiceGUI: pip install -r requirements-optional.txt ({error})"
         ) from error
 
 
@@ -77,21 +63,24 @@ def listen(port: int | None = None) -> socket.socket:
     raise UserError(f"{where}: {problem}; choose another --port")
 
 
-def serve(explorer: "Explorer", listener: socket.socket, max_upload_bytes: int) -> None:
-    """Show an `Explorer` to browsers until a signal comes; they may send files of limited size."""
+def serve(explorer: "Explorer", listener: socket.socket) -> None:
+    """Show an `Explorer` to browsers until a signal comes."""
     import uvicorn
-    from streamlit.starlette import App
-    from streamlit.web.bootstrap import load_config_options
+    from fastapi import FastAPI, Request
+    from nicegui import app, ui
 
-    global _explorer
-    _explorer = explorer
-    app = App(Path(__file__).with_name("explore_page.py"))
-    # These options take precedence over the user's own configuration files of Streamlit.
-    load_config_options(_STREAMLIT_OPTIONS | {"server.maxUploadSize": max_upload_bytes >> 20})
+    from evaluate.inversion.explore_page import ExplorePage
+
+    @ui.page("/", title=f"explore {explorer.trained.name}")
+    def show(request: Request) -> None:
+        ExplorePage(explorer, request.url.query)
+
+    app.config.quasar_config["loadingBar"]["skipHijack"] = True  # it has no accessible name
+    server_app = FastAPI(openapi_url=None)
+    ui.run_with(server_app, **_PAGE_OPTIONS)
     logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
-    gc.collect()
-    gc.freeze()  # Streamlit collects garbage after each change: not among all of TensorFlow
-    guarded = refuse_other_sites(app, listener.getsockname()[1])
+    logging.getLogger("nicegui").setLevel(logging.ERROR)  # not each address that is not there
+    guarded = refuse_other_sites(server_app, listener.getsockname()[1])
     quiet = {"log_config": None, "access_log": False}
     server = uvicorn.Server(uvicorn.Config(guarded, timeout_graceful_shutdown=1, **quiet))
     server.run(sockets=[listener])
@@ -101,7 +90,7 @@ def refuse_other_sites(app: AsgiApp, port: int) -> AsgiApp:
     """Wrap an ASGI application that listens on `port` of this machine.
 
     Pages of other sites and other ports cannot reach or frame it; its page reaches no other site.
-    Streamlit refuses other sites too, but first asks a server on the internet for its own address.
+    NiceGUI itself answers any of them.
     """
     suffix = "" if port == 80 else f":{port}"  # as browsers write it
     hosts = [f"{name}{suffix}".encode() for name in (HOST, "localhost")]
@@ -125,7 +114,7 @@ def refuse_other_sites(app: AsgiApp, port: int) -> AsgiApp:
 
 
 def _policy_headers(hosts: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
-    """Headers for the browser: ask `hosts` alone, whatever else Streamlit's page wants to load.
+    """Headers for the browser: ask `hosts` alone, whatever else NiceGUI's page wants to load.
 
     No page may hold this one in a frame, where it could lead the user's clicks astray.
     """
