@@ -18,7 +18,7 @@ from evaluate.evaluator import Evaluator
 from evaluate.measuring import Measuring
 from evaluate.metrics.frechet import frechet_distance
 from evaluate.metrics.precision_recall import neighbour_metrics
-from evaluate.sheets import enlargement
+from evaluate.sheet_layout import enlargement
 from train.experiment.jobs import list_jobs
 from train.experiment.launch import default_jobs_at_once
 from train.flops import step_flops

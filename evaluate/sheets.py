@@ -9,12 +9,17 @@ from PIL import Image, ImageDraw, ImageFont
 
 from data.images import to_uint8
 from evaluate.inverter import Inverter
-from evaluate.sheet_layout import COLUMNS, GAP, INTERPOLATED_ELEMENTS, INTERPOLATION_LIMIT
+from evaluate.sheet_layout import (
+    COLUMNS,
+    GAP,
+    INTERPOLATED_ELEMENTS,
+    INTERPOLATION_LIMIT,
+    enlargement,
+    tile_lefts,
+)
 
 NOISE_DEVIATION = 0.3
 NOISY_COPIES = 6
-_LEAST_TILE = 48  # pixels; smaller images are enlarged by whole factors
-_PAIR_GAP = 8
 _LEAST_FONT = 12  # pixels: three lines fit beside the smallest tile
 _LABEL_MARGIN = 8
 
@@ -85,11 +90,6 @@ def alternate(*images: np.ndarray | tf.Tensor) -> np.ndarray:
     return np.stack(images, axis=1).reshape(-1, *images[0].shape[1:])
 
 
-def enlargement(size: int) -> int:
-    """The whole factor by which sheets enlarge images of this height."""
-    return math.ceil(_LEAST_TILE / size)
-
-
 def tile(images: np.ndarray, columns: int = COLUMNS, group: int = 1) -> np.ndarray:
     """Lay out images (n, height, width, 3) in [-1, 1] row by row on white: uint8.
 
@@ -100,10 +100,7 @@ def tile(images: np.ndarray, columns: int = COLUMNS, group: int = 1) -> np.ndarr
     pixels = to_uint8(images).repeat(factor, axis=1).repeat(factor, axis=2)
     height, width = height * factor, width * factor
     rows = math.ceil(len(images) / columns)
-    lefts = [
-        column * (width + GAP) + column // group * (_PAIR_GAP if group > 1 else 0)
-        for column in range(columns)
-    ]
+    lefts = tile_lefts(width, columns, group)
     sheet = np.full((rows * (height + GAP) - GAP, lefts[-1] + width, 3), 255, np.uint8)
     for index, image in enumerate(pixels):
         top, left = index // columns * (height + GAP), lefts[index % columns]

@@ -377,9 +377,10 @@ def write_sheets(folder, epoch):
     from evaluate.sheets import tile
 
     images = np.random.default_rng(epoch).uniform(-1, 1, (64, 16, 16, 3))
-    names = ["fake_reconstructed", "real_reconstructed"]
-    for name in names + [f"interpolation_{rank}" for rank in range(1, 9)]:
-        save_image(folder / "images" / f"epoch_{epoch:04d}" / f"{name}.png", tile(images))
+    groups = {"samples": 1, "fake_reconstructed": 2, "real_reconstructed": 2}
+    for name, group in (groups | {f"interpolation_{rank}": 1 for rank in range(1, 9)}).items():
+        sheet = tile(images, group=group)
+        save_image(folder / "images" / f"epoch_{epoch:04d}" / f"{name}.png", sheet)
 
 
 def read_events(folder):

@@ -247,7 +247,7 @@ def test_styles_stay_when_other_runs_have_no_metrics(tmp_path):
     assert len(set(last.values())) == 5
     paper = PAPER_STYLES["dls_dg"][1]
     assert last["DLS, DG (normal)"] == paper == run_style(0)  # the others begin after it
-    assert last["DLS, DG (uniform)"] == paper._replace(dash="dashed")
+    assert last["DLS, DG (uniform)"] == paper._replace(dash="dashdot")
     assert [last[name] for name in ("first", "second", "third")] == [
         run_style(index) for index in (1, 2, 3)
     ]

@@ -14,8 +14,9 @@ from evaluate.report import fonts
 from evaluate.report.charts import comparison_charts, paper_charts
 from evaluate.report.curves import draw_chart
 from evaluate.report.figures import draw_figures, draw_interpolation, draw_pairs
+from evaluate.report.plots import PAPERS, on_dark
 from evaluate.report.results import final_rows
-from evaluate.report.styles import run_style
+from evaluate.report.styles import PAPER_STYLES, run_style
 from evaluate.sheets import tile
 from tests.conftest import (
     PROTOCOL,
@@ -58,7 +59,50 @@ def test_all_17_figures_are_drawn(figures):
     for number, path in figures.numbered.items():
         assert path.name == f"figure_{number:02d}.png"
         assert path.read_bytes().startswith(b"\x89PNG")
-        assert path.with_suffix(".svg").exists() == (number not in (11, 16, 17))
+        for ending in (".svg", ".pdf"):
+            assert path.with_suffix(ending).exists() == (number not in (11, 16, 17))
+
+
+def test_texts_in_svg_and_pdf_are_texts(figures):
+    path = figures.numbered[1]
+    svg = path.with_suffix(".svg").read_text()
+    assert ">DLS, DG</text>" in svg
+    assert ">digit-classifier features</" in svg or "FID, digit-classifier features</" in svg
+    assert b"/FontFile2" in path.with_suffix(".pdf").read_bytes()  # TrueType
+
+
+def test_both_priors_share_an_axis(experiment):
+    for first, second in ((1, 2), (3, 4), (7, 8)):
+        assert axes_of(experiment, first).get_ylim() == axes_of(experiment, second).get_ylim()
+    assert axes_of(experiment, 2).get_ylim() == pytest.approx((0.0, 37 + 0.05 * (37 - 14)))
+    assert axes_of(experiment, 7).get_ylim() == pytest.approx((10 - 0.05 * 23, 37 + 0.05 * 23))
+
+
+def test_methods_are_told_apart_without_colours(experiment):
+    lines = axes_of(experiment, 2).lines
+    assert len({line.get_marker() for line in lines}) == 4
+    assert [line.get_linestyle() for line in lines] == ["--", "-", "--", "-"]
+    chart = next(comparison_charts(read_runs(experiment)))
+    assert len({series.style[1:] for series in chart.series}) == 8
+
+
+def contrast(first, second):
+    """The ratio of two colours' luminances, see WCAG 2."""
+    light = []
+    for color in (first, second):
+        channels = np.array([int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+        linear = np.where(
+            channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4
+        )
+        light.append(linear @ (0.2126, 0.7152, 0.0722) + 0.05)
+    return max(light) / min(light)
+
+
+def test_every_colour_can_be_told_from_white_and_dark_pages():
+    paper = [style.color for _, style in PAPER_STYLES.values()]
+    for color in {*paper, *(run_style(index).color for index in range(8))}:
+        assert contrast(color, PAPERS["light"]) > 3, color
+        assert contrast(on_dark(color), PAPERS["dark"]) > 3, color
 
 
 def test_a_curve_shows_the_four_methods_of_its_prior(experiment):
@@ -302,11 +346,11 @@ def test_a_folder_without_runs(tmp_path):
         read_runs(tmp_path)
 
 
-def test_runs_of_a_comparison_are_told_apart_by_color_and_dashes():
+def test_runs_of_a_comparison_are_told_apart_with_and_without_colors():
     styles = [run_style(index) for index in range(64)]
     assert len(set(styles)) == 64
     assert len({style.color for style in styles}) == 8
-    assert {style.marker for style in styles[:32]} == {"o"}
+    assert len({style[1:] for style in styles[:32]}) == 32
     assert {style[:2] for style in styles[:8]} == {(style.color, "solid") for style in styles}
 
 

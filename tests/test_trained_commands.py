@@ -13,8 +13,8 @@ from data.loading import open_images
 from data.user_images import read_images
 from evaluate.evaluator import Evaluator
 from evaluate.inversion.editing import find_direction
-from evaluate.sheet_layout import GAP
-from evaluate.sheets import enlargement, label_rows, tile
+from evaluate.sheet_layout import GAP, enlargement
+from evaluate.sheets import label_rows, tile
 from evaluate.trained_run import TrainedRun
 from models.latent import sample_prior
 from tests.conftest import (

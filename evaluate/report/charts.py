@@ -7,11 +7,12 @@ from typing import NamedTuple
 import numpy as np
 
 from config.priors import ENTROPY_FACTORS
-from evaluate.metrics.table import METRICS
+from evaluate.metrics.table import METRICS, Metric
 from evaluate.protocols import Protocol, marks, name_protocols, notes, protocol_of
 from evaluate.report.styles import PAPER_STYLES, Style, choose_styles
 from train.runs.experiment import MeasuredRun
 
+_MARGIN = 0.05  # of the y axis, above and below what is shown
 PRIORS = {"normal": r"$N(0, 1^2)$", "uniform": r"$U(-\sqrt{3}, \sqrt{3})$"}
 
 
@@ -29,8 +30,8 @@ class Series(NamedTuple):
 class Chart(NamedTuple):
     """A metric per epoch for several runs. Titles and axes hold formulas in LaTeX.
 
-    `levels` are lines across all epochs. `limit` is the upper end of the y axis. The axis begins at
-    0 if `limit` is set or `begins_at_zero` is true.
+    `levels` are lines across all epochs. `ends` are those of the y axis, the same in all charts of
+    a metric that are drawn together.
     """
 
     name: str  # of its file
@@ -38,16 +39,14 @@ class Chart(NamedTuple):
     axis: str
     series: list[Series]
     levels: list[tuple[str, float]]
-    limit: float | None
-    begins_at_zero: bool
+    ends: tuple[float, float]
     notes: list[str]
 
     @property
     def limit_note(self) -> str:
         """Says that the axis cuts off values, if it does."""
         highest = max(max(series.values) for series in self.series)
-        is_cut = self.limit is not None and highest > self.limit
-        return f"first epochs above {self.limit:.1f} not shown" if is_cut else ""
+        return f"first epochs above {self.ends[1]:.1f} not shown" if highest > self.ends[1] else ""
 
 
 def paper_charts(runs: Sequence[MeasuredRun]) -> Iterator[tuple[int | None, Chart]]:
@@ -55,28 +54,32 @@ def paper_charts(runs: Sequence[MeasuredRun]) -> Iterator[tuple[int | None, Char
 
     A chart shows the four methods of one prior. Charts without a value are left out.
     """
+    for metric_name, metric in METRICS.items():
+        if metric.title:
+            numbered = list(_charts_of_priors(runs, metric_name, metric))
+            for number, chart in numbered:
+                low, high = zip(*(other.ends for _, other in numbered), strict=True)
+                yield number, chart._replace(ends=(min(low), max(high)))
+
+
+def _charts_of_priors(
+    runs: Sequence[MeasuredRun], metric_name: str, metric: Metric
+) -> Iterator[tuple[int | None, Chart]]:
     for offset, (prior, prior_title) in enumerate(PRIORS.items()):
-        shown = [
+        styled = [
             (run._replace(label=label), style)
             for method, (label, style) in PAPER_STYLES.items()
             for run in runs
             if run.name == f"{prior}_{method}"
+            and not (metric.needs_dynamic_scale and "_mse_" in run.name)
         ]
-        for metric_name, metric in METRICS.items():
-            if not metric.title:
-                continue
-            styled = [
-                (run, style)
-                for run, style in shown
-                if not (metric.needs_dynamic_scale and "_mse_" in run.name)
-            ]
-            number = None if metric.figure is None else metric.figure + offset
-            file_name = f"{metric_name}_{prior}" if number is None else f"figure_{number:02d}"
-            figure = "" if number is None else f"Figure {number}: "
-            title = f"{figure}{metric.title}, $Z_i \\sim$ {prior_title}"
-            chart = _chart(metric_name, file_name, title, styled)
-            if chart.series:
-                yield number, chart
+        number = None if metric.figure is None else metric.figure + offset
+        file_name = f"{metric_name}_{prior}" if number is None else f"figure_{number:02d}"
+        figure = "" if number is None else f"Figure {number}: "
+        title = f"{figure}{metric.title}, $Z_i \\sim$ {prior_title}"
+        chart = _chart(metric_name, file_name, title, styled)
+        if chart:
+            yield number, chart
 
 
 def comparison_charts(runs: Sequence[MeasuredRun]) -> Iterator[Chart]:
@@ -85,7 +88,7 @@ def comparison_charts(runs: Sequence[MeasuredRun]) -> Iterator[Chart]:
     for metric_name, metric in METRICS.items():
         if metric.title:
             chart = _chart(metric_name, metric_name, metric.title, styled)
-            if chart.series:
+            if chart:
                 yield chart
 
 
@@ -105,19 +108,32 @@ def choose_charts(runs: Sequence[MeasuredRun], compares: bool) -> list[tuple[int
 
 def _chart(
     metric_name: str, file_name: str, title: str, styled: Sequence[tuple[MeasuredRun, Style]]
-) -> Chart:
+) -> Chart | None:
+    """The chart; None without a value."""
     metric = METRICS[metric_name]
     runs = [run for run, _ in styled]
     protocols = name_protocols(runs, metric_name)
     series = [s for run, style in styled for s in _run_series(run, style, metric_name, protocols)]
     chart_notes = notes(protocols) if metric.uses_features or len(protocols) > 1 else []
     levels = _greatest_entropies(runs) if metric_name == "latent_entropy" else []
-    limit = metric.limit
-    if limit is not None and series:
-        limit = max(limit, 1.1 * max(s.values[-1] for s in series))
+    if not series:
+        return None
     return Chart(
-        file_name, title, metric.axis, series, levels, limit, metric.uses_features, chart_notes
+        file_name, title, metric.axis, series, levels, _ends(metric, series, levels), chart_notes
     )
+
+
+def _ends(
+    metric: Metric, series: Sequence[Series], levels: Sequence[tuple[str, float]]
+) -> tuple[float, float]:
+    """The ends of the y axis: around curves, bands and levels, unless the metric has a limit."""
+    if metric.limit is not None:
+        return 0.0, max(metric.limit, 1.1 * max(s.values[-1] for s in series))
+    shown = [value for s in series for value in (*s.values, *s.low, *s.high)]
+    shown += [value for _, value in levels]
+    low, high = min(shown), max(shown)
+    margin = _MARGIN * ((high - low) or abs(high) or 1.0)
+    return 0.0 if metric.uses_features else low - margin, high + margin
 
 
 def _run_series(
@@ -131,20 +147,35 @@ def _run_series(
     """
     marked = marks(protocols)
     for index, protocol in enumerate(protocols):
-        seeds = []
-        for folder in run.folders:
-            rows = [row for row in folder.rows() if row.get(metric) is not None]
-            same = {
-                row["epoch"]: row for row in rows if protocol_of(row, metric, protocols) == protocol
-            }
-            seeds += [same] if same else []
-        if seeds:
-            last = max(map(max, seeds))
-            furthest = [rows for rows in seeds if max(rows) == last]
-            epochs = sorted(set.intersection(*map(set, furthest)))
+        furthest, count = furthest_seeds(run, metric, protocol, protocols)
+        if furthest:
+            epochs = common_epochs(furthest)
             band = _one_seed if len(furthest) == 1 else _several_seeds
-            label = f"{run.label}{marked[protocol]}{count_seeds(len(furthest), len(seeds))}"
+            label = f"{run.label}{marked[protocol]}{count_seeds(len(furthest), count)}"
             yield Series(label, style.for_protocol(index), epochs, *band(furthest, epochs, metric))
+
+
+def furthest_seeds(
+    run: MeasuredRun, metric: str, protocol: Protocol, protocols: dict[Protocol, str]
+) -> tuple[list[dict[int, dict]], int]:
+    """(rows with the metric by epoch of each seed that has got furthest, number of all seeds).
+
+    Only rows of one of the `protocols` count.
+    """
+    seeds = []
+    for folder in run.folders:
+        rows = [row for row in folder.rows() if row.get(metric) is not None]
+        same = {
+            row["epoch"]: row for row in rows if protocol_of(row, metric, protocols) == protocol
+        }
+        seeds += [same] if same else []
+    last = max(map(max, seeds), default=None)
+    return [rows for rows in seeds if max(rows) == last], len(seeds)
+
+
+def common_epochs(seeds: Sequence[dict[int, dict]]) -> list[int]:
+    """The epochs that all seeds have."""
+    return sorted(set.intersection(*map(set, seeds)))
 
 
 def count_seeds(counted: int, seeds: int) -> str:

@@ -15,8 +15,8 @@ _MOST_INSIDE = 6  # curves of a legend inside the axes
 _MOST_IN_COLUMN = 24  # labels of a legend beside the axes
 _LABEL_LENGTH = 60  # characters of a line
 _LEGEND_MARGIN = 0.1  # inches above and below a legend beside the axes
-_POINT = 2.5  # size of the first marker; others must be larger to be told apart
-_OTHER_MARKER = 4.5
+_MARKER = 4.5  # size, at which markers can be told apart
+_MOST_MARKERS = 15  # of a curve; more would hide its dashes
 _NOTE_HEIGHT = 0.2
 _NOTE_LENGTH = 110  # characters of a line
 
@@ -35,15 +35,14 @@ def draw_chart(chart: Chart) -> Figure:
             color=style.color,
             linestyle=style.dash,
             marker=style.marker,
-            markersize=_POINT if style.marker == "o" else _OTHER_MARKER,
+            markersize=_MARKER,
+            markevery=-(-len(epochs) // _MOST_MARKERS),
         )
         axes.fill_between(epochs, low, high, color=style.color, alpha=BAND_OPACITY, lw=0)
     for label, value in chart.levels:
         axes.axhline(value, color="0.5", ls="--", lw=1, label=label)
-    if chart.begins_at_zero:
-        axes.set_ylim(bottom=0)
-    if chart.limit is not None:
-        axes.set_ylim(0, chart.limit)
+    axes.set_ylim(chart.ends)
+    if chart.limit_note:
         place = {"transform": axes.transAxes, "ha": "center", "va": "top", "fontsize": 7}
         axes.text(0.5, 0.98, chart.limit_note, **place)
     if len(chart.series) + len(chart.levels) > _MOST_INSIDE:

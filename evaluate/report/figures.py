@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
@@ -59,7 +60,7 @@ class Drawn(NamedTuple):
 
 
 def draw_figures(runs: Sequence[MeasuredRun], folder: Path, compares: bool = False) -> Drawn:
-    """Draw all figures that the runs allow into a folder: PNG, and SVG for curves.
+    """Draw all figures that the runs allow into a folder: PNG, and SVG and PDF for curves.
 
     The paper's runs give Figures 1-17 of the paper, with precision and recall. If there are other
     runs, each metric also has one figure with all runs, and each other run has its sheets. If it
@@ -69,7 +70,7 @@ def draw_figures(runs: Sequence[MeasuredRun], folder: Path, compares: bool = Fal
     numbered: dict[int, Path] = {}
     curves: list[str] = []
     for number, chart in choose_charts(runs, compares):
-        path = _save(draw_chart(chart), folder / f"{chart.name}.png", with_svg=True)
+        path = _save_all(draw_chart(chart), folder / f"{chart.name}.png")
         if number is not None:
             numbered[number] = path
         elif chart.name in METRICS:  # of all runs together
@@ -216,9 +217,16 @@ def _frame(pictures: Sequence[np.ndarray], title: str, captions: Sequence[str]) 
     return figure
 
 
-def _save(figure: Figure, path: Path, with_svg: bool = False) -> Path:
+def _save_all(figure: Figure, path: Path) -> Path:
+    """Save as PNG, and as SVG and PDF whose texts are texts; returns the PNG's path."""
+    _save(figure, path)
+    figure.set_layout_engine("none")  # the layout is done, and takes a third of the time
+    with rc_context({"svg.fonttype": "none", "pdf.fonttype": 42}):  # TrueType
+        for ending in (".svg", ".pdf"):
+            _save(figure, path.with_suffix(ending))
+    return path
+
+
+def _save(figure: Figure, path: Path) -> Path:
     write_whole(path, figure.savefig)
-    if with_svg:
-        figure.set_layout_engine("none")  # the layout is done, and takes a third of the time
-        write_whole(path.with_suffix(".svg"), figure.savefig)
     return path

@@ -11,18 +11,11 @@ import numpy as np
 from data.storage import write_whole
 from evaluate.claims import Result
 from evaluate.metrics.precision_recall import NeighbourMetrics
-from evaluate.metrics.table import IMPORTANCE, METRICS, TABLE
-from evaluate.protocols import (
-    Protocol,
-    is_same_protocol,
-    marks,
-    name_protocols,
-    notes,
-    protocol_of,
-)
-from evaluate.report.charts import count_seeds
+from evaluate.metrics.table import IMPORTANCE, METRICS, TABLE, Metric
+from evaluate.protocols import is_same_protocol, name_protocols, notes
 from evaluate.report.claims_table import claims_in_markdown
 from evaluate.report.terminal import print_lines, print_table
+from evaluate.report.values import final_values
 from train.runs.experiment import MeasuredRun
 
 _INTERVAL_ENDS = ("low", "high")
@@ -35,23 +28,12 @@ def header(runs: Sequence[MeasuredRun]) -> list[str]:
 
 
 def final_rows(runs: Sequence[MeasuredRun], with_intervals: bool = False) -> list[list[str]]:
-    """The last metrics of each run, as texts under `header`.
-
-    With one seed and `with_intervals`, "±" is half a 95 % interval. With several seeds a value is
-    their mean, and "±" one standard deviation; the epoch says so if only some have got so far, and
-    the others are left out. Values of one metric that were made by several protocols have marks
-    such as [1].
-    """
-    protocols = {metric: name_protocols(runs, metric, only_last=True) for metric in TABLE}
+    """The last metrics of each run, as texts under `header`; see `final_values`."""
     rows = []
-    for run in runs:
-        rows_of_seeds = [folder.evaluated_rows()[-1] for folder in run.folders]
-        epoch = max(row["epoch"] for row in rows_of_seeds)
-        last = [row for row in rows_of_seeds if row["epoch"] == epoch]
+    for run, (epoch, values) in zip(runs, final_values(runs, TABLE, with_intervals), strict=True):
         names = [run.name, run.label] if _have_labels(runs) else [run.name]
-        epochs = f"{epoch}{count_seeds(len(last), len(rows_of_seeds))}"
-        cells = [_cell(last, metric, with_intervals, protocols[metric]) for metric in TABLE]
-        rows.append([*names, epochs, *cells])
+        cells = ["; ".join(value.words for value in each) for each in values.values()]
+        rows.append([*names, epoch, *cells])
     return rows
 
 
@@ -59,41 +41,10 @@ def _have_labels(runs: Sequence[MeasuredRun]) -> bool:
     return not all(run.is_paper_run for run in runs)
 
 
-def _cell(
-    rows: Sequence[Mapping[str, Any]],
-    metric: str,
-    with_interval: bool,
-    protocols: Mapping[Protocol, str],
-) -> str:
-    """The text of one metric; `rows` has one row a seed. Each protocol has its own value."""
-    texts = []
-    for protocol, mark in marks(protocols).items():
-        same = [
-            row
-            for row in rows
-            if row.get(metric) is not None and protocol_of(row, metric, protocols) == protocol
-        ]
-        if same:
-            values = [row[metric] for row in same]
-            text = _mean_and_deviation(values, METRICS[metric].form)
-            interval = same[0].get("intervals", {}).get(metric)
-            if len(same) == 1 and with_interval and interval:
-                text += f" ±{METRICS[metric].form.format((interval[1] - interval[0]) / 2)}"
-            texts.append(f"{text}{mark}")
-    return "; ".join(texts)
-
-
-def _mean_and_deviation(values: Sequence[float], form: str) -> str:
-    if len(values) == 1:
-        return form.format(values[0])
-    form = "{:.1f}" if form == "{:g}" else form  # a mean of whole numbers is none
-    return f"{form.format(np.mean(values))} ±{form.format(np.std(values, ddof=1))}"
-
-
-def protocol_lines(runs: Sequence[MeasuredRun]) -> list[str]:
+def protocol_lines(runs: Sequence[MeasuredRun], metrics: Mapping[str, Metric] = TABLE) -> list[str]:
     """What the metrics were computed from: a line for each set of metrics with equal protocols."""
     lines: dict[str, list[str]] = {}
-    for name, metric in TABLE.items():
+    for name, metric in metrics.items():
         names = name_protocols(runs, name, only_last=True)
         if metric.uses_features or len(names) > 1:
             text = "; ".join(notes(names)).replace("\n", ", ")

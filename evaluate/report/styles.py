@@ -30,24 +30,26 @@ class Style(NamedTuple):
         return Style(self.color, _DASHES[dash % len(_DASHES)], _MARKERS[marker % len(_MARKERS)])
 
 
-# The paper's methods in the order of its legends, by the end of a run's name.
+# The paper's methods in the order of its legends, by the end of a run's name. As all colours here,
+# theirs have a contrast of 3:1 or more on white.
 PAPER_STYLES = {
-    "dls_d": ("DLS, D", Style("#4c9be8")),
-    "dls_dg": ("DLS, DG", Style("#0b4f9c")),
-    "mse_d": ("No DLS, D", Style("#f2a154")),
-    "mse_dg": ("No DLS, DG", Style("#b4430b")),
+    "dls_d": ("DLS, D", Style("#3585d6", "dashed", "^")),
+    "dls_dg": ("DLS, DG", Style("#0b4f9c", "solid", "o")),
+    "mse_d": ("No DLS, D", Style("#cf7414", "dashed", "D")),
+    "mse_dg": ("No DLS, DG", Style("#b4430b", "solid", "s")),
 }
-_PRIOR_DASHES = {"normal": "solid", "uniform": "dashed"}  # where both priors share a chart
+_UNIFORM_DASHES = {"solid": "dashdot", "dashed": "dotted"}  # where both priors share a chart
 
 
 def run_style(index: int) -> Style:
-    """The style of the run at an index: first all colours, then other dashes, then other markers.
+    """The style of the run at an index: each colour has its marker, then dashes change.
 
-    64 runs have different styles, which also differ from `for_protocol` of any of them.
+    Dashes and markers tell 32 runs apart without colours. 64 runs have different styles, which also
+    differ from `for_protocol` of any of them.
     """
     rest, color = divmod(index, len(_COLORS))
-    marker, dash = divmod(rest, len(_DASHES))
-    return Style(_COLORS[color], _DASHES[dash], _MARKERS[marker % len(_MARKERS)])
+    turn, dash = divmod(rest, len(_DASHES))
+    return Style(_COLORS[color], _DASHES[dash], _MARKERS[(color + turn) % len(_MARKERS)])
 
 
 def choose_styles(runs: Sequence[MeasuredRun]) -> list[Style]:
@@ -74,4 +76,5 @@ def choose_styles(runs: Sequence[MeasuredRun]) -> list[Style]:
 
 def _paper_style(name: str) -> Style:
     prior, _, method = name.partition("_")
-    return PAPER_STYLES[method][1]._replace(dash=_PRIOR_DASHES[prior])
+    style = PAPER_STYLES[method][1]
+    return style if prior == "normal" else style._replace(dash=_UNIFORM_DASHES[style.dash])

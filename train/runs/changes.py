@@ -21,7 +21,7 @@ MAY_CHANGE = (
 
 def list_changes(before: Config, now: Config, leave_out: tuple[str, ...] = ()) -> list[str]:
     """One text for each key that differs, except keys that begin with one of `leave_out`."""
-    values_before, values_now = _flatten(before.model_dump()), _flatten(now.model_dump())
+    values_before, values_now = flatten(before.model_dump()), flatten(now.model_dump())
     return [
         f"{key}: {values_before.get(key)}, now {value}"
         for key, value in values_now.items()
@@ -45,10 +45,10 @@ def list_image_changes(recorded: Mapping[str, Any], now: Mapping[str, Any] | Non
     ]
 
 
-def _flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """{"train.epochs": 3} of {"train": {"epochs": 3}}."""
     flat = {}
     for key, value in values.items():
         name = f"{prefix}{key}"
-        flat |= _flatten(value, f"{name}.") if isinstance(value, dict) else {name: value}
+        flat |= flatten(value, f"{name}.") if isinstance(value, dict) else {name: value}
     return flat
