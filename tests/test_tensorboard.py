@@ -2,6 +2,9 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
+from tensorboard.compat.proto import event_pb2
+from tensorboard.plugins.hparams import plugin_data_pb2
 
 from config import UserError
 from tests.conftest import SMALLEST, eagerly, full_disk, read_events, run_in
@@ -26,10 +29,28 @@ def test_a_rewritten_epoch_replaces_the_old_one(tmp_path):
     assert (left[0], right[-1]) == (0.0, 2.0)
 
 
+def test_settings_are_hyperparameters(tmp_path):
+    TensorBoard(tmp_path).write_settings(
+        {"train.epochs": 3, "train.flip": True, "model.channels": [8, 4], "data.split": None}
+    )
+    (path,) = tmp_path.iterdir()
+    events = [event_pb2.Event.FromString(r.numpy()) for r in tf.data.TFRecordDataset(str(path))]
+    (value,) = [value for event in events for value in event.summary.value]
+    data = plugin_data_pb2.HParamsPluginData.FromString(value.metadata.plugin_data.content)
+    shown = data.session_start_info.hparams
+    assert {name: value.WhichOneof("kind") for name, value in shown.items()} == {
+        "train.epochs": "number_value", "train.flip": "bool_value",
+        "model.channels": "string_value", "data.split": "string_value",
+    }  # fmt: skip
+    assert shown["train.epochs"].number_value == 3.0
+    assert shown["model.channels"].string_value == "[8, 4]"
+
+
 def test_it_shows_all_numbers_of_the_rows(tmp_path, make_config):
     with eagerly():
         folder = run_in(make_config(**SMALLEST), tmp_path / "run")
     rows, shown = folder.rows(), read_events(folder.tensorboard)
+    assert ("_hparams_/session_start_info", 0) in shown
     assert {"discriminator_loss", "generator_loss", "r1_penalty"} <= rows[1].keys()
     norms = ("mapper_gradient_norm", "synthesis_gradient_norm", "discriminator_gradient_norm")
     assert all(rows[1][name] > 0 for name in (*norms, "recovered_variance"))

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from tensorboard.plugins.hparams import api as hparams
 
 from config import UserError, first_line
 
@@ -21,6 +22,15 @@ class TensorBoard:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.writer = tf.summary.create_file_writer(str(folder))
+
+    def write_settings(self, settings: Mapping[str, Any]) -> None:
+        """What the page HPARAMS compares runs by, beside their last metrics.
+
+        Runs with the same settings, such as seeds, are one group there.
+        """
+        values = {k: v if isinstance(v, int | float | str) else str(v) for k, v in settings.items()}
+        with self._writing(0):
+            hparams.hparams(values)
 
     def write_pictures(
         self, epoch: int, sheets: Mapping[str, np.ndarray], scale: np.ndarray

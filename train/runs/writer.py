@@ -11,6 +11,7 @@ import numpy as np
 from config import Config
 from data.storage import flush, make_folder, named_in_errors, save_image
 from train.monitor import NotFiniteError
+from train.runs.changes import flatten
 from train.runs.folder import RunFolder
 from train.runs.tensorboard import TensorBoard
 
@@ -25,6 +26,7 @@ class RunWriter:
         self.folder = folder
         self.is_chief = is_chief
         self._board: TensorBoard | None = None
+        self._settings: dict[str, Any] = {}
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -39,9 +41,10 @@ class RunWriter:
     def write_config(
         self, config: Config, run: str, seed: int, device: str, **begun_with: Any
     ) -> None:
-        """Write config.yaml, see `RunFolder.write_config`."""
+        """Write config.yaml, see `RunFolder.write_config`; TensorBoard gets the settings later."""
         if self.is_chief:
             self.folder.write_config(config, run, seed, device, **begun_with)
+            self._settings = flatten(config.model_dump(exclude={"experiment"}))
 
     def last_step(self, epoch: int) -> int | None:
         """See `RunFolder.last_step`."""
@@ -116,4 +119,5 @@ class RunWriter:
         if self._board is None:
             make_folder(self.folder.tensorboard)
             self._board = TensorBoard(self.folder.tensorboard)
+            self._board.write_settings(self._settings)
         return self._board
