@@ -104,6 +104,7 @@ def _layout(chart: Chart) -> dict[str, Any]:
     last = max(series.epochs[-1] for series in chart.series)
     return LAYOUT | {
         "hovermode": "x",  # the legend shows the values at the pointer
+        "hoverdistance": -1,  # the nearest epoch, however far away
         "xaxis": {
             "title": {"text": "Epoch"},
             "tick0": 0,
