@@ -1,6 +1,7 @@
 """Pydantic's complaints as one line for the user. See `explain`."""
 
 import difflib
+import re
 import reprlib
 from typing import Any
 
@@ -49,8 +50,10 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
         message = _WORDS[kind].format(**first.get("ctx", {}))
     else:
         message = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
+        message += _suggest_value(first)
     if (key or kind == "model_type") and kind not in ("extra_forbidden", "missing"):
-        message = f"{message}. Received: {quote(first['input'])}"
+        end = "" if message.endswith("?") else "."
+        message = f"{message}{end} Received: {quote(first['input'])}"
     more = f" (and {len(others)} more)" if others else ""
     return (f"{key}: " if key else "") + message + more
 
@@ -65,6 +68,13 @@ def _suggest_key(location: tuple[int | str, ...], root: type[BaseModel]) -> str:
     name = str(location[-1])
     close = difflib.get_close_matches(name, known, n=1) or _find_elsewhere(name, root)
     return f"; did you mean {close[0]}?" if close else f"; known here: {', '.join(known)}"
+
+
+def _suggest_value(fault: Any) -> str:
+    """Text that suggests the most similar of a few accepted texts, if one is similar."""
+    known = re.findall("'([^']*)'", fault.get("ctx", {}).get("expected", ""))
+    close = difflib.get_close_matches(str(fault["input"]), known, n=1)
+    return f"; did you mean {close[0]}?" if close else ""
 
 
 def _find_elsewhere(name: str, root: type[BaseModel]) -> list[str]:

@@ -24,6 +24,7 @@ from config.values import (
     Interval,
     Label,
     Layers,
+    PositiveWeight,
     Rate,
     Replicates,
     Resolution,
@@ -151,8 +152,18 @@ class TrainConfig(Section):
     beta_1: Beta = 0.0
     beta_2: Beta = 0.99
     learning_rate_decay: Beta = 0.02
+    adversarial_loss: Literal[
+        "non_saturating", "minimax", "wasserstein", "least_squares", "hinge"
+    ] = "non_saturating"
     r1_weight: Weight = 10.0
     r1_interval: Count = 1
+    r2_weight: Weight = 0.0
+    r2_interval: Count = 1
+    wgan_gp_weight: Weight = 0.0
+    wgan_gp_interval: Count = 1
+    wgan_gp_target: Weight = 1.0
+    drift_weight: Weight = 0.0
+    weight_clip: PositiveWeight | None = None
     encoder_weight: Weight = 1.0
     encoder_loss_in: EncoderLossIn = ["discriminator", "generator"]
     checkpoint_every: Interval = "10 minutes"
@@ -209,6 +220,19 @@ class Config(Section):
             raise ValueError(
                 f"model: these sizes make about {weights / 1e9:.3g} billion weights, the variance "
                 f"window included; at most {_MOST_WEIGHTS / 1e9:g} billion are accepted"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_critic(self) -> "Config":
+        """Refuse a critic whose slope nothing bounds."""
+        train = self.train
+        bounds = (train.r1_weight, train.r2_weight, train.wgan_gp_weight, train.weight_clip)
+        if train.adversarial_loss == "wasserstein" and not any(bounds):
+            raise ValueError(
+                "train.adversarial_loss: wasserstein takes a bound on the critic's slope, without "
+                "which its values grow without end: wgan_gp_weight, r1_weight or r2_weight above "
+                "0, or weight_clip. Received: none of them"
             )
         return self
 

@@ -69,6 +69,12 @@ class Networks(NamedTuple):
         """
         return [v for v in self.discriminator.trainable_variables if v.name == "bias"]
 
+    @property
+    def adversarial_variables(self) -> list[keras.Variable]:
+        """The variables of D on which its adversarial value depends: all but the encoder's head."""
+        head = self.discriminator.get_layer("latent").trainable_variables
+        return [v for v in self.discriminator.trainable_variables if all(v is not h for h in head)]
+
     def parts(self) -> dict[str, keras.Model]:
         """The Keras models by name, as checkpoints hold them."""
         return self._asdict()

@@ -60,8 +60,16 @@ def test_celeba128_is_the_papers_experiment():
         "beta_1": 0.0,
         "beta_2": 0.99,
         "learning_rate_decay": 0.02,
+        "adversarial_loss": "non_saturating",
         "r1_weight": 10.0,
         "r1_interval": 1,
+        "r2_weight": 0.0,
+        "r2_interval": 1,
+        "wgan_gp_weight": 0.0,
+        "wgan_gp_interval": 1,
+        "wgan_gp_target": 1.0,
+        "drift_weight": 0.0,
+        "weight_clip": None,
         "encoder_weight": 1.0,
         "encoder_loss_in": ["discriminator", "generator"],
         "checkpoint_every": "10 minutes",
@@ -132,7 +140,17 @@ def test_overrides_are_yaml_values(config_file):
         ("data.resolution=32", "model.synthesis_channels: resolution 32 takes 3 values"),
         ("data.source=ftp://x", "data.source: use digits, folder:PATH, zip:PATH, celeba:PATH"),
         ("train.encoder_loss_in=[generator]", "train.encoder_loss_in: use [discriminator] or"),
-        ("latent.prior=cauchy", "latent.prior: should be 'normal' or 'uniform'"),
+        (
+            "latent.prior=cauchy",
+            "latent.prior: should be 'normal' or 'uniform'. Received: 'cauchy'",
+        ),
+        (
+            "train.adversarial_loss=least_square",
+            "train.adversarial_loss: should be 'non_saturating', 'minimax', 'wasserstein', "
+            "'least_squares' or 'hinge'; did you mean least_squares? Received: 'least_square'",
+        ),
+        ("train.wgan_gp_wieght=10", "train.wgan_gp_wieght: unknown key; did you mean wgan_gp_wei"),
+        ("train.weight_clip=0", "train.weight_clip: should be greater than 0. Received: 0"),
         ("data.crop=center", "data.crop: is for image files, not digits. Received: center"),
         (
             "train.checkpoint_every=often",
@@ -183,6 +201,19 @@ def test_wrong_values(config_file, override, message):
 )
 def test_what_set_broke_is_not_blamed_on_the_file(config_file, override, message):
     assert error_of(config_file(), override) == message
+
+
+def test_a_critic_takes_a_bound_on_its_slope(config_file):
+    """Drift bounds its values at real images alone."""
+    path = config_file(**{"train.adversarial_loss": "wasserstein", "train.r1_weight": 0.0})
+    message = (
+        f"{path}: train.adversarial_loss: wasserstein takes a bound on the critic's slope, without "
+        "which its values grow without end: wgan_gp_weight, r1_weight or r2_weight above 0, or "
+        "weight_clip. Received: none of them"
+    )
+    assert error_of(path, "train.drift_weight=0.001") == message
+    for bound in ("wgan_gp_weight=10", "r1_weight=1", "r2_weight=1", "weight_clip=0.5"):
+        assert load(path, [f"train.{bound}"]).train.adversarial_loss == "wasserstein"
 
 
 def test_the_file_is_blamed_for_its_own_mistakes(config_file):

@@ -6,16 +6,32 @@ import pytest
 import tensorflow as tf
 
 from tests.conftest import SMALLEST
-from train.losses import discriminator_adversarial_loss
+from train.choices import due_weights
+from train.losses import ADVERSARIAL_LOSSES
 from train.penalties import r1_penalty
 from train.real_images import carry_gradient
 from train.step import Trainer
 
 R1_WEIGHT = 3.0
-LOSSES = {
-    "softplus": lambda a: discriminator_adversarial_loss(a, tf.zeros_like(a)),
-    "hinge": lambda a: tf.nn.relu(a[0] - a),  # its slope is zero for the first image
-    "linear": lambda a: -a,
+
+
+def loss_of_real(name, flat=None):
+    """f_d as a function of a_r alone, moved so that its slope is 0 at the first image's a_r.
+
+    That is where a_r is `flat`; None leaves it where it is.
+    """
+    f_d = ADVERSARIAL_LOSSES[name].discriminator
+
+    def loss(a):
+        moved = a if flat is None else a - tf.stop_gradient(a[0]) + flat
+        return f_d(moved, tf.zeros_like(a))
+
+    return loss
+
+
+LOSSES = {name: loss_of_real(name) for name in ADVERSARIAL_LOSSES} | {
+    "hinge, beyond the margin": loss_of_real("hinge", flat=1.5),
+    "least_squares, at the label": loss_of_real("least_squares", flat=1.0),
 }
 
 
@@ -88,10 +104,10 @@ def test_a_step_without_linear_biases_has_the_same_gradients(
     """A network that declares none leaves everything to autodiff."""
     changes = SMALLEST | {"train.r1_weight": R1_WEIGHT, "train.precision": precision}
     trainer = Trainer(make_config(**changes), "normal_dls_dg")
-    latents = trainer.sample_latents(4, 0)
-    gradients, means = trainer.differentiate(images, latents, R1_WEIGHT)
+    latents, weights = trainer.sample_latents(4, 0), due_weights(trainer.turns, {})
+    gradients, means = trainer.differentiate(images, latents, weights)
     monkeypatch.setattr(type(trainer.networks), "linear_biases", None)
-    expected, expected_means = trainer.differentiate(images, latents, R1_WEIGHT)
+    expected, expected_means = trainer.differentiate(images, latents, weights)
     tolerance = {"float32": 1e-5, "mixed_bfloat16": 0.05}[precision]
     errors = [relative_error(*pair) for pair in zip(gradients, expected, strict=True)]
     assert max(errors) < tolerance
@@ -109,8 +125,10 @@ def test_a_discriminator_that_is_not_piecewise_linear(trainer, images):
         return smooth(x)[:, 0]
 
     variables = [v.value for v in smooth.trainable_variables]
-    expected, *_ = differentiate_with_autodiff(discriminate, images, LOSSES["linear"], variables)
+    expected, *_ = differentiate_with_autodiff(
+        discriminate, images, LOSSES["wasserstein"], variables
+    )
     with tf.GradientTape() as tape:
-        real = carry_gradient(discriminate, images, variables[1:], LOSSES["linear"], R1_WEIGHT)
+        real = carry_gradient(discriminate, images, variables[1:], LOSSES["wasserstein"], R1_WEIGHT)
     gradients = tape.gradient(real.carrier, variables)
     assert relative_error(gradients[0], expected[0]) > 0.01

@@ -5,10 +5,11 @@ activations and standard deviations do not, because memory bounds them.
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from train.choices import due_weights, lazy_intervals
 from train.step import Trainer
 
 
@@ -34,18 +35,24 @@ class Convolution(NamedTuple):
 def step_flops(trainer: Trainer) -> float:
     """Operations of a training step for each image of the batch.
 
-    With `train.r1_interval` k it is the mean over k steps.
+    With lazy penalties it is the mean over as many steps as the longest interval.
     """
     batch_flops = [graph_flops(graph) for graph in step_graphs(trainer)]
     return sum(batch_flops) / len(batch_flops) / trainer.batch_size
 
 
 def step_graphs(trainer: Trainer) -> list[tf.Graph]:
-    """The graph of losses and gradients for each of `train.r1_interval` consecutive steps."""
-    weight, interval = trainer.train_config.r1_weight, trainer.train_config.r1_interval
-    if interval == 1:
-        return [_trace(trainer, weight)]
-    return [_trace(trainer, interval * weight)] + (interval - 1) * [_trace(trainer, 0.0)]
+    """The graph of losses and gradients for each of some consecutive steps.
+
+    There are as many as the longest interval of a penalty, such as `train.r1_interval`.
+    """
+    intervals = lazy_intervals(trainer.turns)
+    kinds = [tuple(step % k == 0 for k in intervals) for step in range(max(intervals, default=1))]
+    graphs = {
+        kind: _trace(trainer, due_weights(trainer.turns, dict(zip(intervals, kind, strict=True))))
+        for kind in dict.fromkeys(kinds)
+    }
+    return [graphs[kind] for kind in kinds]
 
 
 def graph_flops(graph: tf.Graph) -> int:
@@ -72,16 +79,16 @@ def needed_operations(graph: tf.Graph) -> set[tf.Operation]:
     return needed
 
 
-def _trace(trainer: Trainer, r1_weight: float) -> tf.Graph:
+def _trace(trainer: Trainer, weights: dict[str, float]) -> tf.Graph:
     batch_size, networks = trainer.batch_size, trainer.networks
     images = tf.TensorSpec((batch_size, *networks.image_shape))
-    latents = tf.TensorSpec((batch_size, networks.latent_dim))
+    latents, factors = tf.TensorSpec((batch_size, networks.latent_dim)), tf.TensorSpec(batch_size)
 
     @tf.function(autograph=False)
-    def differentiate(x: tf.Tensor, z: tf.Tensor) -> tuple[list[tf.Tensor], dict[str, tf.Tensor]]:
-        return trainer.differentiate(x, z, r1_weight)
+    def differentiate(x: tf.Tensor, z: tf.Tensor, t: tf.Tensor) -> Any:
+        return trainer.differentiate(x, z, weights, t)
 
-    return differentiate.get_concrete_function(images, latents).graph
+    return differentiate.get_concrete_function(images, latents, factors).graph
 
 
 def _is_conv(operation: tf.Operation) -> bool:

@@ -1,5 +1,8 @@
 """The losses of Algorithm 1, as pure functions: a value for each sample of the batch."""
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import tensorflow as tf
 
 
@@ -11,19 +14,41 @@ def encoder_loss(latents: tf.Tensor, recovered_latents: tf.Tensor, scale: tf.Ten
     return tf.reduce_mean(tf.square(latents - recovered_latents) * tf.square(scale), axis=1)
 
 
-def discriminator_adversarial_loss(
-    real_adversarial: tf.Tensor, fake_adversarial: tf.Tensor
-) -> tf.Tensor:
-    """f_d of the non-saturating GAN: `softplus(-a_r) + softplus(a_g)`. Algorithm 1, line 7.
+class AdversarialLoss(NamedTuple):
+    """f_d and f_g of Algorithm 1, lines 7 and 8.
 
-    Input: adversarial values (batch,) of real and generated images. Output: (batch,).
+    Input: adversarial values (batch,) of real images (a_r) and of generated ones (a_g), raw outputs
+    of the discriminator. Output: (batch,).
     """
-    return tf.nn.softplus(-real_adversarial) + tf.nn.softplus(fake_adversarial)
+
+    discriminator: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]  # f_d(a_r, a_g)
+    generator: Callable[[tf.Tensor], tf.Tensor]  # f_g(a_g)
 
 
-def generator_adversarial_loss(fake_adversarial: tf.Tensor) -> tf.Tensor:
-    """f_g of the non-saturating GAN: `softplus(-a_g)`. Algorithm 1, line 8.
-
-    Input: adversarial values (batch,) of generated images. Output: (batch,).
-    """
-    return tf.nn.softplus(-fake_adversarial)
+ADVERSARIAL_LOSSES = {
+    # Goodfellow et al. 2014, the second form of their generator's loss; the paper's.
+    "non_saturating": AdversarialLoss(
+        lambda a_r, a_g: tf.nn.softplus(-a_r) + tf.nn.softplus(a_g),
+        lambda a_g: tf.nn.softplus(-a_g),
+    ),
+    # Goodfellow et al. 2014, equation 1: log(1 - sigmoid(a_g)).
+    "minimax": AdversarialLoss(
+        lambda a_r, a_g: tf.nn.softplus(-a_r) + tf.nn.softplus(a_g),
+        lambda a_g: -tf.nn.softplus(a_g),
+    ),
+    # Arjovsky et al. 2017: a critic, whose slope weight clipping or a penalty has to bound.
+    "wasserstein": AdversarialLoss(
+        lambda a_r, a_g: a_g - a_r,
+        lambda a_g: -a_g,
+    ),
+    # Mao et al. 2017, equation 9, with labels 1 (real), 0 (generated) and 1 (the generator's aim).
+    "least_squares": AdversarialLoss(
+        lambda a_r, a_g: tf.square(a_r - 1.0) / 2.0 + tf.square(a_g) / 2.0,
+        lambda a_g: tf.square(a_g - 1.0) / 2.0,
+    ),
+    # Lim and Ye 2017; Miyato et al. 2018.
+    "hinge": AdversarialLoss(
+        lambda a_r, a_g: tf.nn.relu(1.0 - a_r) + tf.nn.relu(1.0 + a_g),
+        lambda a_g: -a_g,
+    ),
+}

@@ -53,6 +53,16 @@ class FusedAdam(keras.optimizers.Adam):
         )
 
 
+class ClipWeights(keras.constraints.Constraint):
+    """Keeps weights between -limit and limit, after each update (Arjovsky et al. 2017)."""
+
+    def __init__(self, limit: float) -> None:
+        self.limit = limit
+
+    def __call__(self, weights: tf.Tensor) -> tf.Tensor:
+        return tf.clip_by_value(weights, -self.limit, self.limit)
+
+
 def build_optimizer(
     train_config: TrainConfig, groups: Sequence[ParameterGroup]
 ) -> keras.optimizers.Optimizer:

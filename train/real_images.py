@@ -3,8 +3,8 @@
 With R1, the sum over real images is `sum_i f(a_i) + w |g_i|^2`: f is the adversarial loss, a_i the
 adversarial value of image x_i and g_i = d a_i / d x_i. Autodiff goes through the discriminator six
 times for its gradient. `carry_gradient` goes four times, where the discriminator is piecewise
-linear (convolutions, sums, leaky ReLUs). Its slopes then are constant: images and biases enter a_i
-linearly,
+linear (convolutions, sums, leaky ReLUs), whatever f is. Its slopes then are constant: images and
+biases enter a_i linearly,
 
     a_i = <g_i, x_i> + sum_l <b_l, d a_i / d b_l>.
 
@@ -77,12 +77,22 @@ def penalise_with_autodiff(
     x: tf.Tensor,
     scale_loss: Callable[[tf.Tensor], tf.Tensor],
 ) -> RealLosses:
-    """Values that have their gradients themselves, for any discriminator: two passes more.
+    """Values that have their gradients themselves, for any discriminator: two passes more."""
+    adversarial, gradient = differentiate_input(discriminate, x, scale_loss)
+    return RealLosses(adversarial, r1_penalty(gradient))
 
-    The gradient that R1 penalises is computed of `scale_loss(a)`, against underflow.
+
+def differentiate_input(
+    discriminate: Callable[[tf.Tensor], tf.Tensor],
+    images: tf.Tensor,
+    scale_loss: Callable[[tf.Tensor], tf.Tensor],
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Adversarial values a (batch,) of images, and d a / d images, for a penalty to take.
+
+    The gradient is computed of `scale_loss(a)`, against underflow.
     """
     with tf.GradientTape() as tape:
-        tape.watch(x)
-        adversarial = discriminate(x)
+        tape.watch(images)
+        adversarial = discriminate(images)
         scaled = scale_loss(adversarial)
-    return RealLosses(adversarial, r1_penalty(tape.gradient(scaled, x) / scale_loss(1.0)))
+    return adversarial, tape.gradient(scaled, images) / scale_loss(1.0)

@@ -6,14 +6,16 @@ import tensorflow as tf
 from config import Config, resolve_run
 from models.latent import append_row, recovered_squares
 from models.networks import ParameterGroup
-from train.losses import (
-    discriminator_adversarial_loss,
-    encoder_loss,
-    generator_adversarial_loss,
+from train.choices import (
+    choose_adversarial_loss,
+    choose_turns,
+    take_turns,
+    weighted_sum,
 )
+from train.losses import encoder_loss
 from train.model import Model
-from train.optimizer import build_optimizer
-from train.real_images import RealLosses, carry_gradient, penalise_with_autodiff
+from train.optimizer import ClipWeights, build_optimizer
+from train.penaliser import Penaliser
 from train.runtime.device import resolve_auto
 from train.runtime.distribution import Processes, sum_over_replicas
 
@@ -49,13 +51,22 @@ class Trainer(Model):
         # "DG" is line 8 of the paper; "D" leaves the encoder loss to the discriminator.
         in_generator = "generator" in config.train.encoder_loss_in
         self.generator_encoder_weight = config.train.encoder_weight if in_generator else 0.0
+        self.adversarial_loss = choose_adversarial_loss(self.train_config)
+        self.turns = choose_turns(self.train_config)
         self.parameter_groups = self.networks.parameter_groups(config.train)
-        norms = [_gradient_norm(group) for group in self.parameter_groups]
-        # New names go to the end, so that older checkpoints keep their meaning.
-        self.statistics = (*_LOSSES, *norms, "recovered_variance", "loss_scale")
-        self.scaled_statistics = frozenset(["r1_penalty", "discriminator_loss", *norms])
-        self.random = keras.random.SeedGenerator(seed)
+        if self.train_config.weight_clip:
+            for variable in self.networks.adversarial_variables:
+                variable.constraint = ClipWeights(self.train_config.weight_clip)
         self.optimizer = build_optimizer(self.train_config, self.parameter_groups)
+        self.penaliser = Penaliser(
+            self.train_config, self.networks, self.adversarial_loss, self.optimizer
+        )
+        norms = [_gradient_norm(group) for group in self.parameter_groups]
+        penalties = [_penalty(name) for name in self.penaliser.further]
+        # New names go to the end, so that older checkpoints keep their meaning.
+        self.statistics = (*_LOSSES, *norms, "recovered_variance", "loss_scale", *penalties)
+        self.scaled_statistics = frozenset(["r1_penalty", "discriminator_loss", *norms, *penalties])
+        self.seed, self.random = seed, keras.random.SeedGenerator(seed)
         self.strategy = tf.distribute.get_strategy()
         self.processes = Processes()
         self.batch_size = config.train.batch_size
@@ -111,7 +122,8 @@ class Trainer(Model):
         the newest row of the variance window, and the loss scale (1 except with mixed_float16).
 
         With `train.r1_interval` k, only every k-th step has R1, with k times the weight (lazy
-        regularisation, Karras et al. 2020, section 3.1); `r1_penalty` is 0 in the other steps.
+        regularisation, Karras et al. 2020, section 3.1); `r1_penalty` is 0 in the other steps. The
+        same holds for the other penalties on gradients.
         """
         z = latents
         if z is None:  # each process draws the whole batch: the number of processes changes nothing
@@ -138,35 +150,40 @@ class Trainer(Model):
     def _differentiate_lazily(
         self, x: tf.Tensor, z: tf.Tensor
     ) -> tuple[list[tf.Tensor], dict[str, tf.Tensor]]:
-        """`differentiate`, with R1 in every `train.r1_interval`-th step."""
-        weight, interval = self.train_config.r1_weight, self.train_config.r1_interval
-        if interval == 1:
-            return self._differentiate(x, z, weight)
-        return tf.cond(
-            self.optimizer.iterations.value % interval == 0,
-            lambda: self._differentiate(x, z, interval * weight),
-            lambda: self._differentiate(x, z, 0.0),
+        """`differentiate`, with the penalties whose turn it is."""
+        factors = self.mixing_factors() if self.penaliser.further else None
+        step = self.optimizer.iterations.value
+        return take_turns(
+            self.turns, step, lambda weights: self._differentiate(x, z, weights, factors)
         )
 
     def differentiate(
-        self, x: tf.Tensor, z: tf.Tensor, r1_weight: float
+        self,
+        x: tf.Tensor,
+        z: tf.Tensor,
+        weights: dict[str, float],
+        factors: tf.Tensor | None = None,
     ) -> tuple[list[tf.Tensor], dict[str, tf.Tensor]]:
         """Lines 3 to 8: the gradients of all parameter groups, and means over the batch.
 
-        Input: real images x (batch, height, width, 3), latents z (batch, d_z). The dict holds the
-        mean of each loss, and as "recovered_squares" (d_z,) the mean of z'^2.
+        Input: real images x (batch, height, width, 3), latents z (batch, d_z), the weight of each
+        penalty, by name, and mixing factors (batch,) for penalties other than R1. The dict holds
+        the mean of each loss and penalty, and as "recovered_squares" (d_z,) the mean of z'^2.
         """
         networks, encoder_weight = self.networks, self.train_config.encoder_weight
+        f_d, f_g = self.adversarial_loss
         s = self.scale()  # line 3
         with tf.GradientTape(persistent=True) as tape:
             # As the authors' code does: one forward pass of D(G(z∘s)) serves both losses.
-            fake_adversarial, recovered = networks.discriminate(networks.generate(z, s))  # line 4
+            fake = networks.generate(z, s)
+            fake_adversarial, recovered = networks.discriminate(fake)  # line 4
             l_enc = encoder_loss(z, recovered, s)  # line 5
-            real = self.discriminate_real(x, fake_adversarial, r1_weight)  # line 6
+            real = self.penaliser.discriminate_real(x, fake_adversarial, weights["r1"])  # line 6
+            penalties = {"r1": real.r1} | self.penaliser.penalise(x, fake, weights, factors)
 
-            d_loss = discriminator_adversarial_loss(real.adversarial, fake_adversarial)  # line 7
-            d_loss += encoder_weight * l_enc + r1_weight * real.r1
-            g_loss = generator_adversarial_loss(fake_adversarial)  # line 8
+            d_loss = f_d(real.adversarial, fake_adversarial)  # line 7
+            d_loss += encoder_weight * l_enc + weighted_sum(penalties, weights)
+            g_loss = f_g(fake_adversarial)  # line 8
             g_loss += self.generator_encoder_weight * l_enc
             # As the authors' code does: gradients of the sum over the batch, not the mean.
             totals = {
@@ -182,7 +199,7 @@ class Trainer(Model):
             "encoder_loss": tf.reduce_mean(l_enc),
             "discriminator_loss": tf.reduce_mean(d_loss),
             "generator_loss": tf.reduce_mean(g_loss),
-            "r1_penalty": tf.reduce_mean(real.r1),
+            **{_penalty(name): tf.reduce_mean(value) for name, value in penalties.items()},
             "recovered_squares": recovered_squares(recovered),
         }
 
@@ -190,29 +207,11 @@ class Trainer(Model):
         """The variables that a loss trains, in the order of the parameter groups."""
         return [v for group in self.parameter_groups if group.loss == loss for v in group.variables]
 
-    def discriminate_real(
-        self, x: tf.Tensor, fake_adversarial: tf.Tensor, r1_weight: float
-    ) -> RealLosses:
-        """Adversarial values of real images x, and their R1 penalty; zeros without its weight.
-
-        `fake_adversarial` (batch,) are the adversarial values of generated images.
-        """
-
-        def discriminate(images: tf.Tensor) -> tf.Tensor:
-            return self.networks.discriminate(images)[0]
-
-        def adversarial_loss(adversarial: tf.Tensor) -> tf.Tensor:
-            return discriminator_adversarial_loss(adversarial, tf.stop_gradient(fake_adversarial))
-
-        if not r1_weight:
-            adversarial = discriminate(x)
-            return RealLosses(adversarial, tf.zeros_like(adversarial))
-        biases = self.networks.linear_biases
-        # float16 is too narrow for the quotients of `carry_gradient`.
-        if biases is None or self.train_config.precision == "mixed_float16":
-            return penalise_with_autodiff(discriminate, x, self.optimizer.scale_loss)
-        values = [bias.value for bias in biases]
-        return carry_gradient(discriminate, x, values, adversarial_loss, r1_weight)
+    def mixing_factors(self) -> tf.Tensor:
+        """Random numbers (batch,) from 0 to 1 for this replica's part of the batch of a step."""
+        seed = (self.seed, self.optimizer.iterations.value)
+        factors = tf.random.stateless_uniform([self.batch_size], tf.cast(tf.stack(seed), tf.int64))
+        return self.processes.replica_part(self.processes.part(factors))
 
     def _descend(self, gradients: list[tf.Tensor]) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         """One step of Adam with the gradients of all parameter groups, in their order.
@@ -241,3 +240,8 @@ class Trainer(Model):
 def _gradient_norm(group: ParameterGroup) -> str:
     """The name of the norm of a parameter group's gradients among the statistics."""
     return f"{group.name}_gradient_norm"
+
+
+def _penalty(name: str) -> str:
+    """The name of a penalty among the statistics."""
+    return f"{name}_penalty"

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from train.choices import lazy_intervals
 from train.clock import MOST_SECONDS_A_CALL
 from train.monitor import STEPS_PER_LOOK
 from train.step import Trainer
@@ -15,7 +16,10 @@ _SHORT_SECONDS = MOST_SECONDS_A_CALL / STEPS_PER_LOOK  # the loop takes several 
 
 
 class StepTime(NamedTuple):
-    """Seconds of a training step: with R1, without it (None if every step has it), and the mean."""
+    """Seconds of a training step: with R1, without it (None if every step has it), and the mean.
+
+    Other lazy penalties count as R1 does; the shortest of their intervals stands for all.
+    """
 
     with_r1: float
     without_r1: float | None
@@ -43,7 +47,7 @@ def time_step(trainer: Trainer, calls: int = 3) -> StepTime:
 
     It takes steps as a training does, on random images.
     """
-    interval = trainer.train_config.r1_interval
+    interval = min(lazy_intervals(trainer.turns), default=1)
 
     def measure(batches: tf.Tensor, iterations: int, calls_at_once: int = 1) -> float:
         """Median seconds of a step that begins with Adam's iteration number `iterations`."""

@@ -66,8 +66,10 @@ def measure_parts(trainer: Trainer) -> dict[str, float]:
         "discriminator of generated images, forward": lambda: trainer.networks.discriminate(
             fake_images
         ),
-        "discriminator of real images, with the gradient for R1": lambda: trainer.discriminate_real(
-            real_images, fake_adversarial, trainer.train_config.r1_weight
+        "discriminator of real images, with the gradient for R1": lambda: (
+            trainer.penaliser.discriminate_real(
+                real_images, fake_adversarial, trainer.train_config.r1_weight
+            )
         ),
         "Adam": update_weights,
     }

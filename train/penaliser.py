@@ -1,0 +1,87 @@
+"""The discriminator's values of real images, with the penalties of its gradients.
+
+See `Penaliser`.
+"""
+
+from collections.abc import Mapping
+
+import tensorflow as tf
+from keras.optimizers import Optimizer
+
+from config.sections import TrainConfig
+from models.networks import Networks
+from train.choices import choose_gradient_penalties
+from train.losses import AdversarialLoss
+from train.real_images import (
+    RealLosses,
+    carry_gradient,
+    differentiate_input,
+    penalise_with_autodiff,
+)
+
+
+class Penaliser:
+    """Computes R1, and the further gradient penalties that a config chooses: none by default.
+
+    `further` holds the latter by name. The weight of a penalty is passed for each step, and 0
+    leaves it out. `optimizer` knows the loss scale.
+    """
+
+    def __init__(
+        self,
+        train_config: TrainConfig,
+        networks: Networks,
+        adversarial_loss: AdversarialLoss,
+        optimizer: Optimizer,
+    ) -> None:
+        self.networks, self.adversarial_loss = networks, adversarial_loss
+        self.further = choose_gradient_penalties(train_config)
+        self.scale_loss = optimizer.scale_loss
+        # float16 is too narrow for the quotients of `carry_gradient`.
+        self.is_narrow = train_config.precision == "mixed_float16"
+
+    def discriminate_real(
+        self, x: tf.Tensor, fake_adversarial: tf.Tensor, r1_weight: float
+    ) -> RealLosses:
+        """Adversarial values of real images x, and their R1 penalty; zeros without its weight.
+
+        `fake_adversarial` (batch,) are the adversarial values of generated images.
+        """
+
+        def loss(adversarial: tf.Tensor) -> tf.Tensor:
+            return self.adversarial_loss.discriminator(
+                adversarial, tf.stop_gradient(fake_adversarial)
+            )
+
+        if not r1_weight:
+            adversarial = self._judge(x)
+            return RealLosses(adversarial, tf.zeros_like(adversarial))
+        biases = self.networks.linear_biases
+        if biases is None or self.is_narrow:
+            return penalise_with_autodiff(self._judge, x, self.scale_loss)
+        return carry_gradient(self._judge, x, [bias.value for bias in biases], loss, r1_weight)
+
+    def penalise(
+        self,
+        x: tf.Tensor,
+        fake: tf.Tensor,
+        weights: Mapping[str, float],
+        factors: tf.Tensor | None,
+    ) -> dict[str, tf.Tensor]:
+        """The further penalties, (batch,) each, by name.
+
+        Input: real and generated images (batch, height, width, 3), weights by name, and mixing
+        factors (batch,) between 0 and 1.
+        """
+        penalties = {}
+        for name, penalty in self.further.items():
+            penalties[name] = tf.zeros(x.shape[0])
+            if weights[name]:
+                images = penalty.images(x, tf.stop_gradient(fake), factors)
+                _, gradient = differentiate_input(self._judge, images, self.scale_loss)
+                penalties[name] = penalty.formula(gradient)
+        return penalties
+
+    def _judge(self, images: tf.Tensor) -> tf.Tensor:
+        """The adversarial values (batch,) of images."""
+        return self.networks.discriminate(images)[0]
