@@ -15,6 +15,7 @@ from pydantic import (
 from config.messages import quote
 from config.values import (
     FEATURES,
+    AverageDecay,
     Beta,
     Count,
     EncoderLossIn,
@@ -132,10 +133,13 @@ class LatentConfig(Section):
     dim: Width = 512
     prior: Literal["normal", "uniform"] = "normal"
     dynamic_scale: bool = True
+    variance: Literal["window", "running"] = "window"
     variance_window: Count = 512
+    variance_decay: Beta = 0.999
 
 
 class ModelConfig(Section):
+    backbone: Literal["dlsgan", "dlsgan_later"] = "dlsgan"
     style_units: Width = 512
     mapper_layers: Layers = 8
     gain: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 2.0
@@ -151,6 +155,7 @@ class TrainConfig(Section):
     mapper_learning_rate_multiplier: Rate = 0.01
     beta_1: Beta = 0.0
     beta_2: Beta = 0.99
+    weight_decay: Beta = 0.0
     learning_rate_decay: Beta = 0.02
     adversarial_loss: Literal[
         "non_saturating", "minimax", "wasserstein", "least_squares", "hinge"
@@ -164,6 +169,11 @@ class TrainConfig(Section):
     wgan_gp_target: Weight = 1.0
     drift_weight: Weight = 0.0
     weight_clip: PositiveWeight | None = None
+    discriminator_steps: Count = 1
+    updates: Literal["simultaneous", "alternating"] = "simultaneous"
+    loss_reduction: Literal["sum", "mean"] = "sum"
+    average_decay: AverageDecay | None = None
+    encoder_loss: Literal["squared_error", "gaussian"] = "squared_error"
     encoder_weight: Weight = 1.0
     encoder_loss_in: EncoderLossIn = ["discriminator", "generator"]
     checkpoint_every: Interval = "10 minutes"
@@ -174,6 +184,11 @@ class TrainConfig(Section):
     jit_compile: Switch = "auto"
     distribution: Literal["auto", "none", "mirrored", "multi_worker", "tpu"] = "auto"
     connect_seconds: Count = 300
+
+    @property
+    def images_per_step(self) -> int:
+        """Real images of one training step: a batch for each update of the discriminator."""
+        return self.batch_size * self.discriminator_steps
 
 
 class EvaluateConfig(Section):

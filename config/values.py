@@ -102,6 +102,7 @@ Interval = Annotated[str, AfterValidator(_check_interval)]
 Switch = Annotated[Literal["auto"] | bool, BeforeValidator(_check_switch)]
 Rate = Annotated[float, Field(gt=0, le=1)]
 Beta = Annotated[float, Field(ge=0, lt=1)]
+AverageDecay = Annotated[float, Field(gt=0, lt=1)]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 PositiveWeight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 EncoderLossIn = Annotated[

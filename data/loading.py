@@ -96,17 +96,17 @@ def _open_uncached(
 
 def check_size(config: Config, split: str, size: int) -> None:
     """Raise UserError if a split is smaller than one batch, or too small to compare features."""
-    section = config.train if split == "train" else config.evaluate
-    used = size // section.batch_size * section.batch_size
+    batch = config.train.images_per_step if split == "train" else config.evaluate.batch_size
+    used = size // batch * batch
     if not used:
         raise UserError(
             f"data.source: {config.data.source} has {size} images to {split}, fewer than one batch "
-            f"of {section.batch_size}"
+            f"of {batch}"
         )
     if split == "test" and config.evaluate.features != "none" and used < LEAST_SAMPLES:
         raise UserError(
             f"data.source: {config.data.source} has {size} images to test; full batches of "
-            f"{section.batch_size} hold {used} of them, and comparing features takes "
+            f"{batch} hold {used} of them, and comparing features takes "
             f"{LEAST_SAMPLES} or more"
         )
 
@@ -127,7 +127,7 @@ def shuffled_batches(
     generator = np.random.default_rng([seed, epoch])
     order = generator.permutation(len(images))
     mirrored = generator.random(len(images)) < 0.5 if config.data.flip else None
-    size = config.train.batch_size
+    size = config.train.images_per_step
     positions = np.arange(size) if positions is None else positions
     order = _select_from_batches(order[start * size :], size, positions)
     if mirrored is not None:

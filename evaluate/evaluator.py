@@ -182,10 +182,11 @@ class Evaluator:
     def _add_entropy_interval(self, row: dict[str, Any]) -> None:
         """Add the interval of the entropy over the steps of the variance window.
 
-        Initial rows of the window are no samples: while there are some, there is no interval.
+        Initial rows of the window are no samples: while there are some, there is no interval. A
+        running variance has no rows to sample from.
         """
         window = self.model.variance_window.numpy()
-        if np.all(window[0] == 1.0):  # the oldest row
+        if len(window) == 1 or np.all(window[0] == 1.0):  # the oldest row
             return
 
         def entropy(window: np.ndarray) -> float:

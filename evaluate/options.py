@@ -82,6 +82,9 @@ Checkpoint = Annotated[
         help="the newest, the best by FID, or the one of a step",
     ),
 ]
+Raw = Annotated[
+    bool, typer.Option("--raw", help="the last weights, not their averages (train.average_decay)")
+]
 Images = Annotated[list[Path], typer.Argument(metavar="IMAGE|FOLDER...", help="any size and mode")]
 NewOut = Annotated[
     Path | None, typer.Option("--out", metavar="DIR", help="a new folder [one in RUN_DIR]")

@@ -34,15 +34,17 @@ _SHEETS, _TILES = 12, 64  # image sheets of an epoch, and images on each
 _COPIES_OF_SHEETS = 2  # one is for TensorBoard
 _IMAGES_AS_SHEETS = 128  # measuring this many images takes as long as drawing the sheets
 _FLOAT_BYTES = 4
-_COPIES_OF_WEIGHTS = 3  # in a checkpoint: the weights and the two means of Adam
+_COPIES_OF_WEIGHTS = 3  # in a checkpoint: the weights and the two means of Adam; averages add one
 _NO_COST = {  # these keys change neither time nor memory nor disk
     "experiment": True,
-    "latent": {"prior", "dynamic_scale"},
+    "latent": {"prior", "dynamic_scale", "variance", "variance_decay"},
     "train": {
         "learning_rate",
         "mapper_learning_rate_multiplier",
         "beta_1",
         "beta_2",
+        "weight_decay",
+        "loss_reduction",
         "learning_rate_decay",
         "adversarial_loss",
         "wgan_gp_target",
@@ -150,6 +152,7 @@ def _run_cost(
     evaluations = -(-config.train.epochs // config.evaluate.every)
     weights = sum(step.parameters.values()) * _FLOAT_BYTES
     checkpoints = config.train.keep_checkpoints + 2  # the best one, and one while it is written
+    copies = _COPIES_OF_WEIGHTS + (config.train.average_decay is not None)
     size = config.data.resolution
     images = data.train_images + data.test_images
     tiles = _COPIES_OF_SHEETS * evaluations * _SHEETS * _TILES
@@ -161,7 +164,7 @@ def _run_cost(
         data,
         step,
         _time_evaluation(config, trainer, data.test_images, out, missing),
-        checkpoint_bytes=checkpoints * _COPIES_OF_WEIGHTS * weights,
+        checkpoint_bytes=checkpoints * copies * weights,
         sheet_bytes=tiles * 3 * (size * enlargement(size)) ** 2,
         cache_bytes=images * 3 * size**2 if config.data.cache == "disk" else 0,
     )
@@ -181,7 +184,7 @@ def _read_data(
     else:
         sizes, _ = prepare(config, on_progress)
         rate = _reading_rate(config)
-    steps = sizes["train"] // config.train.batch_size
+    steps = sizes["train"] // config.train.images_per_step
     return DataCost(sizes["train"], sizes["test"], steps, rate)
 
 
@@ -190,7 +193,7 @@ def _reading_rate(config: Config) -> float:
     batches = shuffled_batches(config, open_images(config.data, "train"), seed=0, epoch=1)
     start, images, seconds = time.perf_counter(), 0, 0.0
     for _ in batches:
-        images += config.train.batch_size
+        images += config.train.images_per_step
         if (seconds := time.perf_counter() - start) > _READING_SECONDS:
             break
     return images / seconds
@@ -202,7 +205,7 @@ def _time_steps(trainer: Trainer) -> StepCost:
         {name: network.count_params() for name, network in trainer.networks.parts().items()},
         step_flops(trainer),
         seconds,
-        trainer.batch_size / seconds,
+        trainer.images_per_step / seconds,
         peak_memory(),
     )
 

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from config import UserError
 from evaluate.inverter import Inverter
+from train.averaging import averaged_parts
 from train.model import Model
 from train.runs.checkpoints import restore_newest
 from train.runs.folder import RunFolder
@@ -22,10 +23,12 @@ class TrainedRun:
 
     Latents z (n, d_z) are unscaled, images are float32 (n, height, width, 3) in [-1, 1]; both are
     NumPy arrays of any length, and the networks see `evaluate.batch_size` of them at once. All is
-    computed in `precision`, whatever precision the run was trained in. With `steps`, only
+    computed in `precision`, whatever precision the run was trained in. The weights are averages if
+    the run has them (`train.average_decay`); `raw` takes the last weights. With `steps`, only
     checkpoints of these steps count; "last" may then be the best one.
 
-    Raises UserError for a folder that holds no run, or no such checkpoint that can be read.
+    Raises UserError for a folder that holds no run, or no such checkpoint that can be read, and
+    for `raw` if the run has no averages.
     """
 
     def __init__(
@@ -34,16 +37,25 @@ class TrainedRun:
         checkpoint: str = LAST,
         precision: str = "float32",
         steps: Collection[int] | None = None,
+        raw: bool = False,
     ) -> None:
-        self.checkpoint = checkpoint
+        self.checkpoint, self.raw = checkpoint, raw
         self.folder = RunFolder(path)
         self.record = self.folder.read()
         self.config, self.name, self.seed = self.record.config, self.record.run, self.record.seed
         self.model = Model(self.config, precision)
         self.networks = self.model.networks
+        self.has_averages = self.config.train.average_decay is not None
+        if raw and not self.has_averages:
+            raise UserError(
+                f"{path}: --raw is for a run with train.average_decay; this one has none"
+            )
+        parts = (
+            self.networks.parts() if raw or not self.has_averages else averaged_parts(self.networks)
+        )
         epoch = tf.Variable(0, dtype=tf.int64, trainable=False)
         state = tf.train.Checkpoint(
-            **self.networks.parts(),
+            **parts,
             variance_window=self.model.variance_window,
             progress=tf.train.Checkpoint(epoch=epoch),
         )
@@ -64,9 +76,10 @@ class TrainedRun:
         return f"{self.folder.path} ({self.describe_checkpoint()})"
 
     def describe_checkpoint(self) -> str:
-        """Epoch and step of the checkpoint, and why it was chosen if it is the best."""
+        """Epoch and step of the checkpoint, why it was chosen, and which weights if it has two."""
         best = ", best by FID" if self.checkpoint == BEST else ""
-        return f"epoch {self.epoch}, step {self.step}{best}"
+        weights = (", raw weights" if self.raw else ", averaged weights") * self.has_averages
+        return f"epoch {self.epoch}, step {self.step}{best}{weights}"
 
     @property
     def variance(self) -> np.ndarray:

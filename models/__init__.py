@@ -1,6 +1,7 @@
 """The Keras networks. See `build_networks`."""
 
 from config import Config
+from models.backbones import dlsgan_later
 from models.discriminator import build_discriminator
 from models.mapper import build_mapper
 from models.networks import Networks
@@ -16,6 +17,19 @@ def build_networks(config: Config, precision: str = "float32") -> Networks:
     mixed_float16. Weights, styles, images, adversarial values and latents are float32 in each.
     """
     model, latent_dim = config.model, config.latent.dim
+    log_variance = config.train.encoder_loss == "gaussian"
+    if model.backbone == "dlsgan_later":
+        return dlsgan_later.build_networks(
+            latent_dim,
+            model.style_units,
+            model.mapper_layers,
+            model.base_channels,
+            model.synthesis_channels,
+            model.discriminator_channels,
+            model.gain,
+            log_variance,
+            precision,
+        )
     return Networks(
         mapper=build_mapper(latent_dim, model.style_units, model.mapper_layers, model.gain),
         synthesis=build_synthesis(
@@ -28,5 +42,6 @@ def build_networks(config: Config, precision: str = "float32") -> Networks:
             model.discriminator_channels,
             model.gain,
             precision,
+            log_variance,
         ),
     )

@@ -24,13 +24,15 @@ def build_discriminator(
     channels: Sequence[int],
     gain: float = 2.0,
     dtype: str = "float32",
+    log_variance: bool = False,
 ) -> keras.Model:
-    """One halving residual block for each entry of `channels`, then two linear heads.
+    """One halving residual block for each entry of `channels`, then linear heads.
 
     `dtype` is the Keras dtype policy of the feature maps; everything after them is float32.
 
     Input: RGB images (batch, resolution, resolution, 3), resolution = 4 * 2 ** len(channels).
-    Output: adversarial values (batch,) and recovered latents (batch, latent_dim).
+    Output: adversarial values (batch,), recovered latents (batch, latent_dim) and, with
+    `log_variance`, the logarithms of the variances of their errors (batch, latent_dim).
     """
     resolution = LAST_SIZE * 2 ** len(channels)
     images = keras.Input((resolution, resolution, 3), name="images")
@@ -55,5 +57,7 @@ def build_discriminator(
     features = dense(style_units, activation="leaky_relu", name="dense")(features)
     adversarial = dense(1, name="adversarial")(features)  # (batch, 1)
     adversarial = keras.layers.Reshape((), dtype="float32", name="adversarial_values")(adversarial)
-    latents = dense(latent_dim, name="latent")(features)
-    return keras.Model(images, (adversarial, latents), name="discriminator")
+    outputs = [adversarial, dense(latent_dim, name="latent")(features)]
+    if log_variance:
+        outputs.append(dense(latent_dim, name="log_variance")(features))
+    return keras.Model(images, tuple(outputs), name="discriminator")

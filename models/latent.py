@@ -1,13 +1,16 @@
 """The latent random variable Z and its dynamic scale s (paper, section 3)."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import NamedTuple
 
 import keras
 from keras import KerasTensor, ops
 from numpy.typing import ArrayLike
 
 from config.priors import ENTROPY_FACTORS, PRIORS, UNIFORM_LIMIT
+from config.sections import LatentConfig
 
 INFORMATIVE_VARIANCE = 0.5
 
@@ -55,6 +58,30 @@ def append_row(window: KerasTensor, row: KerasTensor) -> KerasTensor:
     Input and output: window (steps, d_z), oldest row first; the mean over its rows is v.
     """
     return ops.concatenate([window[1:], row[None]], axis=0)
+
+
+def move_average(window: KerasTensor, row: KerasTensor, decay: float) -> KerasTensor:
+    """Move a running variance towards a new row (d_z,): `decay * v + (1 - decay) * row`.
+
+    Input and output: a window of one row (1, d_z). The authors' later code has it in place of
+    `append_row`.
+    """
+    return decay * window + (1.0 - decay) * row[None]
+
+
+class Trace(NamedTuple):
+    """How the variance v is traced: a window (rows, d_z), filled with `start`, and its update."""
+
+    rows: int
+    start: float
+    update: Callable[[KerasTensor, KerasTensor], KerasTensor]
+
+
+def choose_trace(latent_config: LatentConfig) -> Trace:
+    """The `Trace` of a config. Both start as in the authors' code for them."""
+    if latent_config.variance == "running":
+        return Trace(1, 1e-4, partial(move_average, decay=latent_config.variance_decay))
+    return Trace(latent_config.variance_window, 1.0, append_row)
 
 
 def differential_entropy(scale: ArrayLike, prior: str) -> KerasTensor:

@@ -1,5 +1,6 @@
 """What training and evaluation ask of the networks of a GAN with an encoder. See `Networks`."""
 
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 import keras
@@ -38,17 +39,17 @@ class Networks(NamedTuple):
         """Images (batch, height, width, 3), unclipped, from scaled latents z∘s (batch, d_z)."""
         return self.synthesis(self.mapper(scaled_latents))
 
-    def discriminate(self, images: Any) -> tuple[Any, Any]:
+    def discriminate(self, images: Any) -> Sequence[Any]:
         """D(x): adversarial values (batch,) and recovered latents (batch, d_z), unscaled.
 
+        Log variances of the latents' errors (batch, d_z) follow if the discriminator has them.
         Input: images (batch, height, width, 3) in [-1, 1].
         """
         return self.discriminator(images)
 
     def encode(self, images: Any) -> Any:
         """E(x): recovered latents (batch, d_z), unscaled, of images (batch, height, width, 3)."""
-        _, latents = self.discriminate(images)
-        return latents
+        return self.discriminate(images)[1]
 
     def parameter_groups(self, train_config: TrainConfig) -> list[ParameterGroup]:
         """All trainable variables: first the generator's groups, then the discriminator's."""
@@ -71,9 +72,9 @@ class Networks(NamedTuple):
 
     @property
     def adversarial_variables(self) -> list[keras.Variable]:
-        """The variables of D on which its adversarial value depends: all but the encoder's head."""
-        head = self.discriminator.get_layer("latent").trainable_variables
-        return [v for v in self.discriminator.trainable_variables if all(v is not h for h in head)]
+        """The variables of D that decide its adversarial value: all but the encoder's heads."""
+        layers = [x for x in self.discriminator.layers if x.name not in ("latent", "log_variance")]
+        return [variable for layer in layers for variable in layer.trainable_variables]
 
     def parts(self) -> dict[str, keras.Model]:
         """The Keras models by name, as checkpoints hold them."""

@@ -10,6 +10,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 import tensorflow as tf
 
+from config import Config
 from data.loading import open_images
 from evaluate.evaluator import Evaluator
 from models.reference.weights import load_arrays, to_arrays
@@ -17,6 +18,7 @@ from tests.conftest import run_in
 from tests.test_evaluator import PixelFeatures
 from tests.test_golden import RECORDED, configure, real_images, with_prefix
 from train.clock import Clock
+from train.losses import ADVERSARIAL_LOSSES
 from train.runtime.distribution import open_strategy
 from train.step import Trainer
 
@@ -64,6 +66,30 @@ def _take_steps(trainer, arrays):
         statistics = trainer.train_step(images, arrays["latents"][step])
         losses.append([float(statistics[name]) for name in LOSSES])
     return np.array(losses), trainer.variance_window.numpy(), to_arrays(trainer.networks)
+
+
+def take_steps_of_losses(config, strategy):
+    """{loss: statistics of two steps} of every adversarial loss with penalties and averages."""
+    tf.config.run_functions_eagerly(True)
+    changes = {"updates": "alternating", "discriminator_steps": 2, "average_decay": 0.9}
+    changes |= {"wgan_gp_weight": 1.0, "wgan_gp_interval": 2, "drift_weight": 0.001}
+    images = np.random.default_rng(0).uniform(-1, 1, (8, 8, 8, 3)).astype(np.float32)
+    results = {}
+    for loss in ADVERSARIAL_LOSSES:
+        values = config.model_dump()
+        values["train"] |= changes | {"adversarial_loss": loss}
+        with strategy.scope():
+            trainer = Trainer(Config.model_validate(values), "normal_dls_dg")
+        rows = [trainer.train_step(images[trainer.positions()]) for _ in range(2)]
+        results[loss] = [{name: float(value) for name, value in row.items()} for row in rows]
+        average = trainer.averages.networks.mapper.get_layer("dense_0").kernel
+        results[loss].append({"average": float(tf.norm(average))})
+    tf.config.run_functions_eagerly(False)
+    return results
+
+
+def losses_of(config, *arguments):
+    return take_steps_of_losses(config, open_replicas(*arguments))
 
 
 def answer(answers, function, *arguments):

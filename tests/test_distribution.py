@@ -12,10 +12,12 @@ from tests import distributed
 from tests.conftest import FORKSERVER, SMALLEST, TINY, eagerly, merge
 from tests.distributed import (
     METHODS,
+    losses_of,
     measure_on,
     measured_by,
     steps_of,
     take_golden_steps,
+    take_steps_of_losses,
     train,
     train_in_cluster,
 )
@@ -133,6 +135,20 @@ def test_a_training_that_loses_a_process_goes_on_with_one_to_the_same_end(tmp_pa
     for name, value in expected.items():
         if isinstance(value, float) and not name.startswith(("seconds", "images_per_second")):
             assert row[name] == pytest.approx(value, rel=1e-4), name
+
+
+@pytest.mark.long
+def test_every_loss_trains_on_several_replicas_as_on_one():
+    config = Config.model_validate(merge(TINY, SMALLEST))
+    started = [
+        start(losses_of, config, "multi_worker", 1, tf_config) for tf_config in tf_configs(2)
+    ]
+    started.append(start(losses_of, config, "mirrored", 2))
+    expected = take_steps_of_losses(config, tf.distribute.get_strategy())
+    for results in answers_of(started):
+        for loss, rows in results.items():
+            for row, expected_row in zip(rows, expected[loss], strict=True):
+                assert row == pytest.approx(expected_row, rel=1e-3, abs=1e-3), loss
 
 
 def test_one_process_alone():

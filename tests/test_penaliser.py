@@ -27,7 +27,7 @@ def gradients_with(trainer, batch, weights):
     """(gradients of the discriminator, means) of one step, by the step's own function."""
     latents = trainer.sample_latents(4, 0)
     gradients, means = trainer.differentiate(batch, latents, weights, tf.constant([0, 0.2, 0.9, 1]))
-    return gradients[-len(trainer.networks.discriminator.trainable_variables) :], means
+    return gradients["discriminator"], means
 
 
 @pytest.mark.parametrize(("name", "target"), [("r2", 1.0), ("wgan_gp", 1.0), ("wgan_gp", 0.0)])
@@ -36,7 +36,7 @@ def test_a_penalty_adds_its_own_gradient(make_config, batch, name, target):
     trainer = Trainer(make_config(**changes), "normal_dls_dg")
     networks = trainer.networks
     variables = [v.value for v in networks.discriminator.trainable_variables]
-    weights = due_weights(trainer.turns, {})
+    weights = due_weights(trainer.penaliser.turns, {})
     assert weights == {"r1": 1.0, "r2": 0.0, "wgan_gp": 0.0} | {name: WEIGHTS[name]}
     gradients, means = gradients_with(trainer, batch, weights)
     without, _ = gradients_with(trainer, batch, weights | {name: 0.0})
@@ -64,7 +64,9 @@ def test_each_penalty_has_its_own_interval(make_config):
     trainer = Trainer(make_config(**changes | {"train.r2_weight": 0.5}), "normal_dls_dg")
 
     def weights_of(step):
-        weights = take_turns(trainer.turns, tf.constant(step), lambda w: tf.constant([*w.values()]))
+        weights = take_turns(
+            trainer.penaliser.turns, tf.constant(step), lambda w: tf.constant([*w.values()])
+        )
         return weights.numpy().tolist()
 
     r1, r2, wgan_gp = zip(*map(weights_of, range(7)), strict=True)
@@ -76,12 +78,12 @@ def test_each_penalty_has_its_own_interval(make_config):
 def test_mixing_factors_are_new_in_each_step_and_those_of_the_seed(make_config):
     config = make_config(**{"train.wgan_gp_weight": 5.0})
     trainer = Trainer(config, "normal_dls_dg", seed=3)
-    first = trainer.mixing_factors().numpy()
+    first = trainer.penaliser.mixing_factors().numpy()
     assert first.shape == (4,)
     assert np.all((first >= 0) & (first < 1))
     trainer.optimizer.iterations.assign(1)
-    assert not np.any(trainer.mixing_factors() == first)
-    again = Trainer(config, "normal_dls_dg", seed=3).mixing_factors()
+    assert not np.any(trainer.penaliser.mixing_factors() == first)
+    again = Trainer(config, "normal_dls_dg", seed=3).penaliser.mixing_factors()
     np.testing.assert_array_equal(again, first)
 
 

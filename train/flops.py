@@ -4,12 +4,13 @@ A multiplication and an addition count as two. Convolutions and matrix products 
 activations and standard deviations do not, because memory bounds them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import tensorflow as tf
 
 from train.choices import due_weights, lazy_intervals
+from train.passes import BOTH, Loss
 from train.step import Trainer
 
 
@@ -33,23 +34,27 @@ class Convolution(NamedTuple):
 
 
 def step_flops(trainer: Trainer) -> float:
-    """Operations of a training step for each image of the batch.
+    """Operations of a training step for each of its real images.
 
     With lazy penalties it is the mean over as many steps as the longest interval.
     """
-    batch_flops = [graph_flops(graph) for graph in step_graphs(trainer)]
-    return sum(batch_flops) / len(batch_flops) / trainer.batch_size
+    flops = 0.0
+    for losses in trainer.passes:
+        batch_flops = [graph_flops(graph) for graph in step_graphs(trainer, losses)]
+        flops += sum(batch_flops) / len(batch_flops)
+    return flops / trainer.images_per_step
 
 
-def step_graphs(trainer: Trainer) -> list[tf.Graph]:
-    """The graph of losses and gradients for each of some consecutive steps.
+def step_graphs(trainer: Trainer, losses: Sequence[Loss] = BOTH) -> list[tf.Graph]:
+    """The graph of a pass, with losses and gradients, for each of some consecutive steps.
 
     There are as many as the longest interval of a penalty, such as `train.r1_interval`.
     """
-    intervals = lazy_intervals(trainer.turns)
+    turns = trainer.penaliser.turns
+    intervals = lazy_intervals(turns)
     kinds = [tuple(step % k == 0 for k in intervals) for step in range(max(intervals, default=1))]
     graphs = {
-        kind: _trace(trainer, due_weights(trainer.turns, dict(zip(intervals, kind, strict=True))))
+        kind: _trace(trainer, due_weights(turns, dict(zip(intervals, kind, strict=True))), losses)
         for kind in dict.fromkeys(kinds)
     }
     return [graphs[kind] for kind in kinds]
@@ -79,14 +84,14 @@ def needed_operations(graph: tf.Graph) -> set[tf.Operation]:
     return needed
 
 
-def _trace(trainer: Trainer, weights: dict[str, float]) -> tf.Graph:
+def _trace(trainer: Trainer, weights: dict[str, float], losses: Sequence[Loss]) -> tf.Graph:
     batch_size, networks = trainer.batch_size, trainer.networks
     images = tf.TensorSpec((batch_size, *networks.image_shape))
     latents, factors = tf.TensorSpec((batch_size, networks.latent_dim)), tf.TensorSpec(batch_size)
 
     @tf.function(autograph=False)
     def differentiate(x: tf.Tensor, z: tf.Tensor, t: tf.Tensor) -> Any:
-        return trainer.differentiate(x, z, weights, t)
+        return trainer.differentiate(x, z, weights, t, losses)
 
     return differentiate.get_concrete_function(images, latents, factors).graph
 

@@ -101,7 +101,7 @@ class _Epoch:
         self.steps_before = total - self.done  # earlier epochs may have had other images
         self.trainer, self.processes = trainer, trainer.processes
         self.checkpoints, self.writer, self.on_steps = checkpoints, writer, on_steps
-        positions = self.processes.positions(trainer.batch_size)
+        positions = trainer.positions()
         self.batches = shuffled_batches(
             config, train_images, seed, self.number, self.done, positions
         )
@@ -181,7 +181,7 @@ class _Epoch:
         return max(self.processes.gather(signalled.number or 0))
 
     def _row(self) -> dict[str, Any]:
-        images = self.steps * self.trainer.batch_size
+        images = self.steps * self.trainer.images_per_step
         seconds = self.clock.seconds()
         step = self._total(self.steps)
         return (
@@ -190,7 +190,7 @@ class _Epoch:
             | {
                 "learning_rate": self.trainer.learning_rate,
                 "seconds_train": seconds,
-                "images_seen": step * self.trainer.batch_size,
+                "images_seen": step * self.trainer.images_per_step,
                 "images_per_second": images / seconds,
             }
         )

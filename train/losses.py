@@ -14,6 +14,26 @@ def encoder_loss(latents: tf.Tensor, recovered_latents: tf.Tensor, scale: tf.Ten
     return tf.reduce_mean(tf.square(latents - recovered_latents) * tf.square(scale), axis=1)
 
 
+def gaussian_encoder_loss(
+    latents: tf.Tensor,
+    recovered_latents: tf.Tensor,
+    scale: tf.Tensor,
+    log_variances: tf.Tensor,
+) -> tf.Tensor:
+    """A negative log likelihood: mean over elements of `l + e / exp(l)`, e = `(z - z')^2 * s^2`.
+
+    l, a second output of the encoder, is the logarithm of the variance of a Gaussian error. As in
+    the authors' later code, 1e-7 is added to exp(l), and nothing is halved.
+
+    Input: latents, recovered latents and l (batch, d_z), scale (d_z,). Output: (batch,).
+    """
+    errors = tf.square((latents - recovered_latents) * scale)
+    return tf.reduce_mean(log_variances + errors / (tf.exp(log_variances) + 1e-7), axis=1)
+
+
+ENCODER_LOSSES = {"squared_error": encoder_loss, "gaussian": gaussian_encoder_loss}
+
+
 class AdversarialLoss(NamedTuple):
     """f_d and f_g of Algorithm 1, lines 7 and 8.
 

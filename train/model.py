@@ -1,11 +1,13 @@
 """The networks, and the window that traces the variance of the recovered latents. See `Model`."""
 
+import copy
+
 import tensorflow as tf
 from keras.random import SeedGenerator
 
 from config import Config
-from models import build_networks
-from models.latent import sample_prior, scale_from_window
+from models import Networks, build_networks
+from models.latent import choose_trace, sample_prior, scale_from_window
 
 
 class Model:
@@ -19,8 +21,15 @@ class Model:
         self.prior = config.latent.prior
         self.dynamic_scale = config.latent.dynamic_scale
         self.networks = build_networks(config, precision)
-        window_shape = (config.latent.variance_window, config.latent.dim)
-        self.variance_window = tf.Variable(tf.ones(window_shape), trainable=False)
+        self.trace = choose_trace(config.latent)
+        window = tf.fill((self.trace.rows, config.latent.dim), self.trace.start)
+        self.variance_window = tf.Variable(window, trainable=False)
+
+    def with_networks(self, networks: Networks) -> "Model":
+        """The same latents and scale, also while they change, with other networks."""
+        model = copy.copy(self)
+        model.networks = networks
+        return model
 
     def variance(self) -> tf.Tensor:
         """v (d_z,): the element-wise variance of the recovered latents over the window."""

@@ -33,6 +33,13 @@ class FusedAdam(keras.optimizers.Adam):
         for gradient, variable in zip(gradients, variables, strict=True):
             self.update_step(gradient, variable, learning_rate)
 
+    def _apply_weight_decay(self, variables: Sequence[keras.Variable]) -> None:
+        """AdamW, before the update: `w -= rate * weight_decay * w` (Loshchilov and Hutter 2019)."""
+        for variable in variables if self.weight_decay else ():
+            multiplier = self.rate_multipliers[self._get_variable_index(variable)]
+            factor = 1.0 - self.learning_rate * multiplier * self.weight_decay
+            variable.assign(variable * factor)
+
     def update_step(
         self, gradient: tf.Tensor, variable: keras.Variable, learning_rate: tf.Tensor
     ) -> None:
@@ -74,7 +81,11 @@ def build_optimizer(
     variables = [variable for group in groups for variable in group.variables]
     multipliers = [group.rate_multiplier for group in groups for _ in group.variables]
     optimizer = FusedAdam(
-        multipliers, beta_1=train_config.beta_1, beta_2=train_config.beta_2, epsilon=1e-7
+        multipliers,
+        beta_1=train_config.beta_1,
+        beta_2=train_config.beta_2,
+        epsilon=1e-7,
+        weight_decay=train_config.weight_decay or None,
     )
     if train_config.precision == "mixed_float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)

@@ -3,14 +3,15 @@
 See `Penaliser`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import tensorflow as tf
 from keras.optimizers import Optimizer
 
 from config.sections import TrainConfig
 from models.networks import Networks
-from train.choices import choose_gradient_penalties
+from train.choices import choose_gradient_penalties, choose_turns, take_turns
 from train.losses import AdversarialLoss
 from train.real_images import (
     RealLosses,
@@ -18,13 +19,14 @@ from train.real_images import (
     differentiate_input,
     penalise_with_autodiff,
 )
+from train.runtime.distribution import Processes
 
 
 class Penaliser:
     """Computes R1, and the further gradient penalties that a config chooses: none by default.
 
     `further` holds the latter by name. The weight of a penalty is passed for each step, and 0
-    leaves it out. `optimizer` knows the loss scale.
+    leaves it out. `optimizer`, the discriminator's, knows its steps and the loss scale.
     """
 
     def __init__(
@@ -33,12 +35,26 @@ class Penaliser:
         networks: Networks,
         adversarial_loss: AdversarialLoss,
         optimizer: Optimizer,
+        processes: Processes,
+        seed: int,
     ) -> None:
         self.networks, self.adversarial_loss = networks, adversarial_loss
         self.further = choose_gradient_penalties(train_config)
-        self.scale_loss = optimizer.scale_loss
+        self.turns = choose_turns(train_config)
+        self.optimizer, self.scale_loss = optimizer, optimizer.scale_loss
+        self.processes, self.seed = processes, seed
+        self.batch_size = train_config.batch_size
         # float16 is too narrow for the quotients of `carry_gradient`.
         self.is_narrow = train_config.precision == "mixed_float16"
+
+    def take_turns(self, function: Callable[[dict[str, float], tf.Tensor | None], Any]) -> Any:
+        """`function(weights, factors)`, with the penalties whose turn it is in this step.
+
+        `factors` (batch,) are mixing factors, and None without further penalties.
+        """
+        factors = self.mixing_factors() if self.further else None
+        step = self.optimizer.iterations.value
+        return take_turns(self.turns, step, lambda weights: function(weights, factors))
 
     def discriminate_real(
         self, x: tf.Tensor, fake_adversarial: tf.Tensor, r1_weight: float
@@ -81,6 +97,12 @@ class Penaliser:
                 _, gradient = differentiate_input(self._judge, images, self.scale_loss)
                 penalties[name] = penalty.formula(gradient)
         return penalties
+
+    def mixing_factors(self) -> tf.Tensor:
+        """Random numbers (batch,) from 0 to 1 for this replica's part of the batch of a step."""
+        seed = tf.stack([self.seed, self.optimizer.iterations.value])
+        factors = tf.random.stateless_uniform([self.batch_size], seed)
+        return self.processes.replica_part(self.processes.part(factors))
 
     def _judge(self, images: tf.Tensor) -> tf.Tensor:
         """The adversarial values (batch,) of images."""

@@ -1,20 +1,21 @@
 """Algorithm 1 of the paper as one training step. See `Trainer.train_step`."""
 
+from collections.abc import Sequence
+
 import keras
+import numpy as np
 import tensorflow as tf
 
 from config import Config, resolve_run
-from models.latent import append_row, recovered_squares
-from models.networks import ParameterGroup
-from train.choices import (
-    choose_adversarial_loss,
-    choose_turns,
-    take_turns,
-    weighted_sum,
-)
-from train.losses import encoder_loss
+from models import build_networks
+from models.latent import recovered_squares
+from train.averaging import Averages
+from train.choices import choose_adversarial_loss, weighted_sum
+from train.descent import Descent, gradient_norm
+from train.losses import ENCODER_LOSSES
 from train.model import Model
-from train.optimizer import ClipWeights, build_optimizer
+from train.optimizer import ClipWeights
+from train.passes import BOTH, Loss, choose_passes
 from train.penaliser import Penaliser
 from train.runtime.device import resolve_auto
 from train.runtime.distribution import Processes, sum_over_replicas
@@ -52,30 +53,41 @@ class Trainer(Model):
         in_generator = "generator" in config.train.encoder_loss_in
         self.generator_encoder_weight = config.train.encoder_weight if in_generator else 0.0
         self.adversarial_loss = choose_adversarial_loss(self.train_config)
-        self.turns = choose_turns(self.train_config)
+        self.encoder_loss = ENCODER_LOSSES[self.train_config.encoder_loss]
+        self.passes = choose_passes(self.train_config)
         self.parameter_groups = self.networks.parameter_groups(config.train)
         if self.train_config.weight_clip:
             for variable in self.networks.adversarial_variables:
                 variable.constraint = ClipWeights(self.train_config.weight_clip)
-        self.optimizer = build_optimizer(self.train_config, self.parameter_groups)
+        self.descent = Descent(self.train_config, self.parameter_groups, len(self.passes))
+        self.strategy = tf.distribute.get_strategy()
+        self.processes = Processes()
         self.penaliser = Penaliser(
-            self.train_config, self.networks, self.adversarial_loss, self.optimizer
+            self.train_config,
+            self.networks,
+            self.adversarial_loss,
+            self.optimizer,
+            self.processes,
+            seed,
         )
-        norms = [_gradient_norm(group) for group in self.parameter_groups]
+        averaged, decay = None, self.train_config.average_decay
+        if decay:
+            averaged = build_networks(config, self.train_config.precision)
+        self.averages = Averages(self.networks, averaged, decay)
+        norms = [gradient_norm(group) for group in self.parameter_groups]
         penalties = [_penalty(name) for name in self.penaliser.further]
         # New names go to the end, so that older checkpoints keep their meaning.
         self.statistics = (*_LOSSES, *norms, "recovered_variance", "loss_scale", *penalties)
         self.scaled_statistics = frozenset(["r1_penalty", "discriminator_loss", *norms, *penalties])
-        self.seed, self.random = seed, keras.random.SeedGenerator(seed)
-        self.strategy = tf.distribute.get_strategy()
-        self.processes = Processes()
+        self.random = keras.random.SeedGenerator(seed)
         self.batch_size = config.train.batch_size
+        self.images_per_step = config.train.images_per_step
         self._differentiate = self.differentiate
         if self.train_config.jit_compile:  # neither XLA's random latents nor transfers between GPUs
             self._differentiate = tf.function(self.differentiate, autograph=False, jit_compile=True)
         # Autograph has nothing to convert here, and takes as long as the rest of the tracing.
         self.train_step = tf.function(self._train_step, autograph=False)
-        part = (self.batch_size // self.processes.count, *self.networks.image_shape)
+        part = (len(self.positions()), *self.networks.image_shape)
         self.train_steps = tf.function(
             self._train_steps, [tf.TensorSpec((None, *part))], autograph=False
         )
@@ -87,15 +99,31 @@ class Trainer(Model):
         Each epoch multiplies them by 1 - `learning_rate_decay`.
         """
         decay = (1 - self.train_config.learning_rate_decay) ** epoch
-        self.optimizer.learning_rate.assign(self.train_config.learning_rate * decay)
+        self.descent.set_learning_rate(self.train_config.learning_rate * decay)
+
+    def positions(self) -> np.ndarray:
+        """The indices of the real images of a step that this process takes: parts of batches."""
+        batches = self.batch_size * np.arange(self.train_config.discriminator_steps)
+        return np.add.outer(batches, self.processes.positions(self.batch_size)).ravel()
 
     def state(self) -> dict[str, object]:
         """Everything that a checkpoint needs to go on, as a dict of trackable objects."""
-        return self.networks.parts() | {
-            "optimizer": self.optimizer,
+        return {
+            **self.networks.parts(),
+            **self.averages.parts(),
+            **self.descent.parts(),
             "variance_window": self.variance_window,
             "random_state": self.random.state.value,
         }
+
+    def evaluated(self) -> Model:
+        """What evaluation measures: the averaged networks, or the trained ones without averages."""
+        return self.with_networks(self.averages.networks)
+
+    @property
+    def optimizer(self) -> keras.optimizers.Optimizer:
+        """The discriminator's optimizer, which serves both networks unless a step has passes."""
+        return self.descent.optimizers["discriminator"]
 
     @property
     def learning_rate(self) -> float:
@@ -117,44 +145,52 @@ class Trainer(Model):
         """One step of Algorithm 1: one forward pass updates all networks.
 
         `real_images` (part, height, width, 3) in [-1, 1] is this process's part of the batch;
-        `latents` (batch, d_z), unscaled, are drawn from the prior if None. Returns a dict of scalar
-        tensors: batch means of the losses, the gradient norm of each parameter group, the mean of
-        the newest row of the variance window, and the loss scale (1 except with mixed_float16).
+        `latents` (batch, d_z), unscaled, are drawn from the prior if None. (Where a step has
+        several passes, these are joined batches: of `positions`, and of all passes.) Returns a dict
+        of scalar tensors: batch means of the losses, the gradient norm of each parameter group, the
+        mean of the newest row of the variance window, and the loss scale (1 except with
+        mixed_float16).
 
         With `train.r1_interval` k, only every k-th step has R1, with k times the weight (lazy
         regularisation, Karras et al. 2020, section 3.1); `r1_penalty` is 0 in the other steps. The
         same holds for the other penalties on gradients.
         """
-        z = latents
+        z, passes = latents, len(self.passes)
         if z is None:  # each process draws the whole batch: the number of processes changes nothing
-            z = self.sample_latents(self.batch_size, self.random)  # line 1
-        x = tf.convert_to_tensor(real_images)  # line 2
-        replica_results = self.strategy.run(self._update, (x, self.processes.part(z)))
+            z = self.sample_latents(passes * self.batch_size, self.random)  # line 1
+        z_of_passes = [self.processes.part(z) for z in tf.split(z, passes)]
+        x_of_passes = tf.split(real_images, self.train_config.discriminator_steps)  # line 2
+        replica_results = self.strategy.run(self._update, (x_of_passes, z_of_passes))
         return {
             name: self.strategy.experimental_local_results(value)[0]
             for name, value in replica_results.items()
         }
 
-    def _update(self, x: tf.Tensor, z: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Lines 3 to 9 on one replica, for its part of real images x and latents z."""
-        x, z = self.processes.replica_part(x), self.processes.replica_part(z)
-        gradients, means = sum_over_replicas(self._differentiate_lazily(x, z))
-        replicas = self.strategy.num_replicas_in_sync
-        means = {name: mean / replicas for name, mean in means.items()}
-        was_applied, gradient_norms = self._descend(gradients)
-        window = append_row(self.variance_window, means.pop("recovered_squares"))  # line 9
-        self.variance_window.assign(tf.where(was_applied, window, self.variance_window))
-        recovered_variance = tf.reduce_mean(self.variance_window[-1])
-        return means | {"recovered_variance": recovered_variance} | gradient_norms
+    def _update(
+        self, x_of_passes: Sequence[tf.Tensor], z_of_passes: Sequence[tf.Tensor]
+    ) -> dict[str, tf.Tensor]:
+        """Lines 3 to 9 on one replica, for its parts of the real images x and latents z."""
+        results, squares, were_applied = {}, [], []
+        x_of_passes = [*x_of_passes, x_of_passes[-1]]  # a generator's own pass heeds no real images
+        for losses, x, z in zip(self.passes, x_of_passes, z_of_passes, strict=False):
+            x, z = self.processes.replica_part(x), self.processes.replica_part(z)
+            gradients, means = sum_over_replicas(self._differentiate_lazily(x, z, losses))
+            means = {name: m / self.strategy.num_replicas_in_sync for name, m in means.items()}
+            squares.append(means.pop("recovered_squares"))
+            results |= means | self.descent.gradient_norms(gradients)
+            were_applied.append(self.descent.descend(gradients))
+        self.averages.update()
+        window = self.trace.update(self.variance_window, tf.reduce_mean(squares, axis=0))  # line 9
+        are_applied = tf.reduce_all(were_applied)
+        self.variance_window.assign(tf.where(are_applied, window, self.variance_window))
+        return results | {"recovered_variance": tf.reduce_mean(self.variance_window[-1])}
 
     def _differentiate_lazily(
-        self, x: tf.Tensor, z: tf.Tensor
-    ) -> tuple[list[tf.Tensor], dict[str, tf.Tensor]]:
+        self, x: tf.Tensor, z: tf.Tensor, losses: Sequence[Loss]
+    ) -> tuple[dict[str, list[tf.Tensor]], dict[str, tf.Tensor]]:
         """`differentiate`, with the penalties whose turn it is."""
-        factors = self.mixing_factors() if self.penaliser.further else None
-        step = self.optimizer.iterations.value
-        return take_turns(
-            self.turns, step, lambda weights: self._differentiate(x, z, weights, factors)
+        return self.penaliser.take_turns(
+            lambda weights, factors: self._differentiate(x, z, weights, factors, losses)
         )
 
     def differentiate(
@@ -163,21 +199,23 @@ class Trainer(Model):
         z: tf.Tensor,
         weights: dict[str, float],
         factors: tf.Tensor | None = None,
-    ) -> tuple[list[tf.Tensor], dict[str, tf.Tensor]]:
-        """Lines 3 to 8: the gradients of all parameter groups, and means over the batch.
+        losses: Sequence[Loss] = BOTH,
+    ) -> tuple[dict[str, list[tf.Tensor]], dict[str, tf.Tensor]]:
+        """Lines 3 to 8: gradients by loss, in the order of its variables, and means over the batch.
 
         Input: real images x (batch, height, width, 3), latents z (batch, d_z), the weight of each
-        penalty, by name, and mixing factors (batch,) for penalties other than R1. The dict holds
-        the mean of each loss and penalty, and as "recovered_squares" (d_z,) the mean of z'^2.
+        penalty, by name, mixing factors (batch,) for penalties other than R1, and which losses are
+        wanted: a graph computes nothing else. The dict of means holds the mean of each loss and
+        penalty, and as "recovered_squares" (d_z,) the mean of z'^2.
         """
         networks, encoder_weight = self.networks, self.train_config.encoder_weight
-        f_d, f_g = self.adversarial_loss
+        (f_d, f_g), scale = self.adversarial_loss, self.descent.scale
         s = self.scale()  # line 3
         with tf.GradientTape(persistent=True) as tape:
             # As the authors' code does: one forward pass of D(G(z∘s)) serves both losses.
             fake = networks.generate(z, s)
-            fake_adversarial, recovered = networks.discriminate(fake)  # line 4
-            l_enc = encoder_loss(z, recovered, s)  # line 5
+            fake_adversarial, recovered, *log_variances = networks.discriminate(fake)  # line 4
+            l_enc = self.encoder_loss(z, recovered, s, *log_variances)  # line 5
             real = self.penaliser.discriminate_real(x, fake_adversarial, weights["r1"])  # line 6
             penalties = {"r1": real.r1} | self.penaliser.penalise(x, fake, weights, factors)
 
@@ -187,59 +225,25 @@ class Trainer(Model):
             g_loss += self.generator_encoder_weight * l_enc
             # As the authors' code does: gradients of the sum over the batch, not the mean.
             totals = {
-                "discriminator": self.optimizer.scale_loss(tf.reduce_sum(d_loss) + real.carrier),
-                "generator": self.optimizer.scale_loss(tf.reduce_sum(g_loss)),
+                "discriminator": scale("discriminator", tf.reduce_sum(d_loss) + real.carrier),
+                "generator": scale("generator", tf.reduce_sum(g_loss)),
             }
 
         # All gradients first, then Adam: no network's update precedes another's gradient.
-        gradients = []
-        for loss in ("generator", "discriminator"):
-            gradients += tape.gradient(totals[loss], self._variables_of(loss))
-        return gradients, {
+        values = {
+            "discriminator": {"discriminator_loss": d_loss}
+            | {_penalty(name): value for name, value in penalties.items()},
+            "generator": {"generator_loss": g_loss},
+        }
+        means = {
             "encoder_loss": tf.reduce_mean(l_enc),
-            "discriminator_loss": tf.reduce_mean(d_loss),
-            "generator_loss": tf.reduce_mean(g_loss),
-            **{_penalty(name): tf.reduce_mean(value) for name, value in penalties.items()},
             "recovered_squares": recovered_squares(recovered),
         }
-
-    def _variables_of(self, loss: str) -> list[keras.Variable]:
-        """The variables that a loss trains, in the order of the parameter groups."""
-        return [v for group in self.parameter_groups if group.loss == loss for v in group.variables]
-
-    def mixing_factors(self) -> tf.Tensor:
-        """Random numbers (batch,) from 0 to 1 for this replica's part of the batch of a step."""
-        seed = (self.seed, self.optimizer.iterations.value)
-        factors = tf.random.stateless_uniform([self.batch_size], tf.cast(tf.stack(seed), tf.int64))
-        return self.processes.replica_part(self.processes.part(factors))
-
-    def _descend(self, gradients: list[tf.Tensor]) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        """One step of Adam with the gradients of all parameter groups, in their order.
-
-        Returns whether Adam applied them, and their norms. Only mixed_float16 may skip a step.
-        """
-        norms = self.gradient_norms(gradients)
-        iterations = tf.identity(self.optimizer.iterations.value)
-        self.optimizer.apply(gradients)
-        return self.optimizer.iterations.value > iterations, norms
-
-    def gradient_norms(self, gradients: list[tf.Tensor]) -> dict[str, tf.Tensor]:
-        """The norm of each parameter group's gradients, and the loss scale that they contain.
-
-        A norm that is not finite stops the training, see `train.monitor`.
-        """
-        loss_scale = tf.convert_to_tensor(self.optimizer.scale_loss(1.0))
-        remaining = iter(gradients)
-        norms = {}
-        for group in self.parameter_groups:
-            norm = tf.linalg.global_norm([next(remaining) for _ in group.variables])
-            norms[_gradient_norm(group)] = norm / loss_scale
-        return norms | {"loss_scale": loss_scale}
-
-
-def _gradient_norm(group: ParameterGroup) -> str:
-    """The name of the norm of a parameter group's gradients among the statistics."""
-    return f"{group.name}_gradient_norm"
+        gradients = {}
+        for loss in losses:
+            gradients[loss] = tape.gradient(totals[loss], self.descent.variables_of(loss))
+            means |= {name: tf.reduce_mean(value) for name, value in values[loss].items()}
+        return gradients, means
 
 
 def _penalty(name: str) -> str:

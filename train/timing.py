@@ -27,8 +27,11 @@ class StepTime(NamedTuple):
 
 
 def random_batches(trainer: Trainer, steps: int = 1) -> tf.Tensor:
-    """Random images in [-1, 1] for `Trainer.train_steps`: (steps, batch, height, width, 3)."""
-    shape = (steps, trainer.batch_size, *trainer.networks.image_shape)
+    """Random images in [-1, 1] for `Trainer.train_steps`: (steps, n, height, width, 3).
+
+    n is the number of images of a step, in all processes.
+    """
+    shape = (steps, trainer.images_per_step, *trainer.networks.image_shape)
     return tf.random.stateless_uniform(shape, (0, 0), -1.0, 1.0)
 
 
@@ -47,7 +50,7 @@ def time_step(trainer: Trainer, calls: int = 3) -> StepTime:
 
     It takes steps as a training does, on random images.
     """
-    interval = min(lazy_intervals(trainer.turns), default=1)
+    interval = min(lazy_intervals(trainer.penaliser.turns), default=1)
 
     def measure(batches: tf.Tensor, iterations: int, calls_at_once: int = 1) -> float:
         """Median seconds of a step that begins with Adam's iteration number `iterations`."""

@@ -26,8 +26,7 @@ def take_steps(config: Config, run: str, orders: Queue, seconds: Queue) -> None:
     require_divisible(run_config, strategy.num_replicas_in_sync)
     with lost_process_reported(cluster), strategy.scope():
         trainer = Trainer(config, run)
-        positions = trainer.processes.positions(trainer.batch_size)
-        batches = tf.gather(random_batches(trainer), positions, axis=1)
+        batches = tf.gather(random_batches(trainer), trainer.positions(), axis=1)
         _time_step(trainer, batches)  # which also traces it
         seconds.put(_time_step(trainer, batches))
         while orders.get() is not None:

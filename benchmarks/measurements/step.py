@@ -29,11 +29,11 @@ def measure_step(config: Config, run: str, calls: int) -> StepMeasurement:
     memory = peak_memory()
     parts = measure_parts(trainer)
     parts["backward, by difference"] = seconds - sum(parts.values())
-    rate = trainer.batch_size * step_flops(trainer) / seconds
+    rate = trainer.images_per_step * step_flops(trainer) / seconds
     ceiling = measure_ceiling(trainer)
     quantities = {
         "seconds a step": f"{seconds:.3g}",
-        "images a second": f"{trainer.batch_size / seconds:.3g}",
+        "images a second": f"{trainer.images_per_step / seconds:.3g}",
         "GFLOP/s": f"{rate / _GIGA:.0f}",
         "ceiling, GFLOP/s": f"{ceiling / _GIGA:.0f}",
         "share of the ceiling": f"{rate / ceiling:.0%}",

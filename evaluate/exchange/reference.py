@@ -31,6 +31,7 @@ def import_reference(
     at `path` already.
     """
     config = resolve_run(config, run)
+    _require_papers_networks(config)
     files = dict(zip(_PARTS, (*weights, variance_window), strict=True))
     imported = {part: f"{Path(file).name}, SHA-256 {_digest(file)}" for part, file in files.items()}
     window = _read_window(variance_window, (config.latent.variance_window, config.latent.dim))
@@ -39,6 +40,7 @@ def import_reference(
         load_h5(trainer.networks, *weights)
     except ValueError as error:
         raise UserError(f"{error}; --config says which architecture is expected") from error
+    trainer.averages.start()
     trainer.variance_window.assign(window)
     precision = trainer.train_config.precision
     with NewFolder(path) as unfinished:
@@ -49,9 +51,27 @@ def import_reference(
 
 
 def export_reference(trained: TrainedRun, folder: Path) -> None:
-    """Write a run's networks and variance window as the authors' code does."""
+    """Write a run's networks and variance window as the authors' code does.
+
+    Raises UserError for networks that it does not have.
+    """
+    _require_papers_networks(trained.config)
     save_h5(trained.networks, folder)
     np.save(Path(folder) / VARIANCE_WINDOW, trained.variance_window)
+
+
+def _require_papers_networks(config: Config) -> None:
+    """Raise UserError for networks and variances that the authors' released files cannot hold."""
+    for section, key, value in (
+        ("model", "backbone", "dlsgan"),
+        ("train", "encoder_loss", "squared_error"),
+        ("latent", "variance", "window"),
+    ):
+        received = getattr(getattr(config, section), key)
+        if received != value:
+            raise UserError(
+                f"{section}.{key}: the authors' files are for {value}. Received: {received}"
+            )
 
 
 def _digest(path: Path) -> str:

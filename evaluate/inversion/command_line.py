@@ -22,6 +22,7 @@ from evaluate.options import (
     Images,
     NewOut,
     Overrides,
+    Raw,
     RunDir,
     Seed,
 )
@@ -86,12 +87,13 @@ def reconstruct(
         ),
     ] = 0,
     checkpoint: Checkpoint = "last",
+    raw: Raw = False,
     out: NewOut = None,
 ) -> None:
     """Encode images and generate them again: pairs, single images, latents, PSNR and SSIM."""
     _require_run(run, out)
     require_any(images)
-    _with_tensorflow().reconstruct(run, checkpoint, images, refine, out)
+    _with_tensorflow().reconstruct(run, checkpoint, raw, images, refine, out)
 
 
 @app.command("sample")
@@ -105,6 +107,7 @@ def sample(
     ] = None,
     files: Annotated[bool, typer.Option("--files", help="single images, not one sheet")] = False,
     checkpoint: Checkpoint = "last",
+    raw: Raw = False,
     out: NewOut = None,
 ) -> None:
     """Generate images: a sheet, or single files, and their latents."""
@@ -119,9 +122,9 @@ def sample(
     _require_run(run, out)
     commands = _with_tensorflow()
     if ranges:
-        commands.sample_seeds(run, checkpoint, ranges, files, out)
+        commands.sample_seeds(run, checkpoint, raw, ranges, files, out)
     else:
-        commands.sample(run, checkpoint, count, seed, files, out)
+        commands.sample(run, checkpoint, raw, count, seed, files, out)
 
 
 def _is_given(context: typer.Context, option: str) -> bool:
@@ -147,6 +150,7 @@ def interpolate(
     count: Count = 8,
     seed: Seed = 0,
     checkpoint: Checkpoint = "last",
+    raw: Raw = False,
     out: NewOut = None,
 ) -> None:
     """Move along latent elements, or from one image to another: a sheet and animations.
@@ -160,10 +164,10 @@ def interpolate(
     _require_images(between)
     commands = _with_tensorflow()
     if between:
-        commands.interpolate_between(run, checkpoint, between, out)
+        commands.interpolate_between(run, checkpoint, raw, between, out)
     else:
         text = lists[0] if lists else "1"
-        commands.interpolate_along(run, checkpoint, text, not element, count, seed, out)
+        commands.interpolate_along(run, checkpoint, raw, text, not element, count, seed, out)
 
 
 @app.command("elements")
@@ -189,6 +193,7 @@ def edit(
         float, typer.Option("--amount", help="1: as far as the two kinds lie apart")
     ] = 1.0,
     checkpoint: Checkpoint = "last",
+    raw: Raw = False,
     out: NewOut = None,
 ) -> None:
     """Change your images: set latent elements, or give them what a folder of examples has."""
@@ -200,17 +205,19 @@ def edit(
     _require_run(run, out)
     require_any(images)
     _require_images(examples)
-    _with_tensorflow().edit(run, checkpoint, images, element, rank, examples, amount, out)
+    _with_tensorflow().edit(run, checkpoint, raw, images, element, rank, examples, amount, out)
 
 
 @app.command("export")
-def export(run: RunDir, checkpoint: Checkpoint = "last", out: NewOut = None) -> None:
+def export(
+    run: RunDir, checkpoint: Checkpoint = "last", raw: Raw = False, out: NewOut = None
+) -> None:
     """Write Keras models, a SavedModel that needs none of this code, and a model card.
 
     They go to RUN_DIR/model, or where --out says.
     """
     _require_run(run, out)
-    _with_tensorflow().export(run, checkpoint, out)
+    _with_tensorflow().export(run, checkpoint, raw, out)
 
 
 @app.command("explore")
@@ -223,6 +230,7 @@ def explore(
     with_examples: WithExamples = None,
     without_examples: WithoutExamples = None,
     checkpoint: Checkpoint = "last",
+    raw: Raw = False,
 ) -> None:
     """Drop images on a page in the browser and move their most important latent elements.
 
@@ -233,7 +241,7 @@ def explore(
     _require_images(examples)
     explore_server.require_library()
     with explore_server.listen(port) as listener:
-        _with_tensorflow().explore(run, checkpoint, examples, listener)
+        _with_tensorflow().explore(run, checkpoint, raw, examples, listener)
 
 
 @app.command("import-reference")
@@ -261,10 +269,12 @@ def import_reference(
 
 
 @app.command("export-reference")
-def export_reference(run: RunDir, checkpoint: Checkpoint = "last", out: NewOut = None) -> None:
+def export_reference(
+    run: RunDir, checkpoint: Checkpoint = "last", raw: Raw = False, out: NewOut = None
+) -> None:
     """Write the files that the authors' code reads: mapper.h5, decoder.h5 ...
 
     They go to RUN_DIR/reference, or where --out says.
     """
     _require_run(run, out)
-    _with_tensorflow().export_reference(run, checkpoint, out)
+    _with_tensorflow().export_reference(run, checkpoint, raw, out)

@@ -29,10 +29,10 @@ from train.runtime.failures import shortage_reported
 
 
 def reconstruct(
-    run: Path, checkpoint: str, images: Sequence[Path], steps: int, out: Path | None
+    run: Path, checkpoint: str, raw: bool, images: Sequence[Path], steps: int, out: Path | None
 ) -> None:
     """Encode images and generate them again, and refine the latents in `steps` steps."""
-    with _opened_to_write(run, checkpoint, "reconstruct", out) as (trained, folder):
+    with _opened_to_write(run, checkpoint, raw, "reconstruct", out) as (trained, folder):
         names, pixels, problems = _read(images, trained)
         with progress_bar("refining") as on_progress:
             encoded, refined = invert(trained, pixels, steps, on_progress)
@@ -49,19 +49,19 @@ def reconstruct(
 
 
 def sample(
-    run: Path, checkpoint: str, count: int, seed: int, files: bool, out: Path | None
+    run: Path, checkpoint: str, raw: bool, count: int, seed: int, files: bool, out: Path | None
 ) -> None:
     """Generate `count` images of one seed: a sheet, or single `files`, and their latents."""
-    with _opened_to_write(run, checkpoint, "sample", out) as (trained, folder):
+    with _opened_to_write(run, checkpoint, raw, "sample", out) as (trained, folder):
         stems = [f"{index:0{len(str(count))}d}" for index in range(1, count + 1)]
         _save_samples(folder, trained, trained.sample_latents(count, seed), stems, files)
 
 
 def sample_seeds(
-    run: Path, checkpoint: str, seeds: Sequence[range], files: bool, out: Path | None
+    run: Path, checkpoint: str, raw: bool, seeds: Sequence[range], files: bool, out: Path | None
 ) -> None:
     """Generate one image of each seed, as `sample` does."""
-    with _opened_to_write(run, checkpoint, "sample", out) as (trained, folder):
+    with _opened_to_write(run, checkpoint, raw, "sample", out) as (trained, folder):
         numbers = [seed for part in seeds for seed in part]
         latents = np.concatenate([trained.sample_latents(1, seed) for seed in numbers])
         stems = [f"seed_{seed:04d}" for seed in numbers]
@@ -88,6 +88,7 @@ def _save_samples(
 def interpolate_along(
     run: Path,
     checkpoint: str,
+    raw: bool,
     elements: str,
     by_rank: bool,
     count: int,
@@ -95,7 +96,7 @@ def interpolate_along(
     out: Path | None,
 ) -> None:
     """Move one latent element of `count` latents, or several elements of one latent."""
-    with _opened_to_write(run, checkpoint, "interpolate", out) as (trained, folder):
+    with _opened_to_write(run, checkpoint, raw, "interpolate", out) as (trained, folder):
         indices = editing.parse_elements(elements, trained, by_rank)
         latents = trained.sample_latents(count, seed)
         limit = INTERPOLATION_LIMIT[trained.config.latent.prior]
@@ -105,10 +106,10 @@ def interpolate_along(
 
 
 def interpolate_between(
-    run: Path, checkpoint: str, images: Sequence[Path], out: Path | None
+    run: Path, checkpoint: str, raw: bool, images: Sequence[Path], out: Path | None
 ) -> None:
     """Move from one image's latent to another's."""
-    with _opened_to_write(run, checkpoint, "interpolate", out) as (trained, folder):
+    with _opened_to_write(run, checkpoint, raw, "interpolate", out) as (trained, folder):
         names, pixels, problems = _read(images, trained)
         _require_no(problems)
         if len(names) != 2:
@@ -127,13 +128,14 @@ def _save_frames(
 
 def list_elements(run: Path, checkpoint: str) -> None:
     """Print the latent elements by importance."""
-    with _opened(run, checkpoint) as trained:
+    with _opened(run, checkpoint, raw=False) as trained:
         print_elements(trained)
 
 
 def edit(
     run: Path,
     checkpoint: str,
+    raw: bool,
     images: Sequence[Path],
     elements: Sequence[str],
     ranks: Sequence[str],
@@ -145,7 +147,7 @@ def edit(
 
     `examples` are the folders with and without what the images are to get.
     """
-    with _opened_to_write(run, checkpoint, "edit", out) as (trained, folder):
+    with _opened_to_write(run, checkpoint, raw, "edit", out) as (trained, folder):
         changes = editing.parse_changes(elements, ranks, trained)
         names, pixels, problems = _read(images, trained)
         latents = targets = trained.encode(pixels)
@@ -177,20 +179,24 @@ def _find_direction(
     return found, problems + more_problems
 
 
-def export(run: Path, checkpoint: str, out: Path | None) -> None:
+def export(run: Path, checkpoint: str, raw: bool, out: Path | None) -> None:
     """Write Keras models, a SavedModel and a model card."""
-    with _opened_to_write(run, checkpoint, "model", out) as (trained, folder):
+    with _opened_to_write(run, checkpoint, raw, "model", out) as (trained, folder):
         exports.export(trained, folder)
 
 
 def explore(
-    run: Path, checkpoint: str, examples: tuple[Path, Path] | None, listener: socket.socket
+    run: Path,
+    checkpoint: str,
+    raw: bool,
+    examples: tuple[Path, Path] | None,
+    listener: socket.socket,
 ) -> None:
     """Show a page in the browser until a signal comes.
 
     `examples` are the folders with and without what the page's slider of a direction gives.
     """
-    with _opened(run, checkpoint) as trained:
+    with _opened(run, checkpoint, raw) as trained:
         explorer = Explorer(trained)
         if examples:
             direction, problems = _find_direction(*examples, trained)
@@ -211,31 +217,31 @@ def import_reference(
     print(f"a run of {config.experiment.name}, {run}, is in {out}")
 
 
-def export_reference(run: Path, checkpoint: str, out: Path | None) -> None:
+def export_reference(run: Path, checkpoint: str, raw: bool, out: Path | None) -> None:
     """Write the authors' files."""
-    with _opened_to_write(run, checkpoint, "reference", out) as (trained, folder):
+    with _opened_to_write(run, checkpoint, raw, "reference", out) as (trained, folder):
         reference.export_reference(trained, folder)
 
 
 @contextlib.contextmanager
-def _opened(path: Path, checkpoint: str) -> Iterator[TrainedRun]:
+def _opened(path: Path, checkpoint: str, raw: bool) -> Iterator[TrainedRun]:
     """Yields the `TrainedRun` of a run folder. Raises UserError, also if memory ends within."""
     with shortage_reported("try fewer images"):
-        trained = TrainedRun(path, checkpoint)
+        trained = TrainedRun(path, checkpoint, raw=raw)
         print(f"from {trained}")
         yield trained
 
 
 @contextlib.contextmanager
 def _opened_to_write(
-    run: Path, checkpoint: str, command: str, out: Path | None
+    run: Path, checkpoint: str, raw: bool, command: str, out: Path | None
 ) -> Iterator[tuple[TrainedRun, Path]]:
     """Yields a `TrainedRun` and a folder to fill: `out`, or a new one in the run's folder.
 
     Raises UserError as `_opened` and `NewFolder` do.
     """
     made = NewFolder(out or run / command, is_numbered=out is None)
-    with _opened(run, checkpoint) as trained, made as folder:
+    with _opened(run, checkpoint, raw) as trained, made as folder:
         yield trained, folder
     print(f"all of it is in {made.path}")
 

@@ -11,7 +11,11 @@ from train.runtime.cluster import Cluster
 from train.runtime.device import device_name, gpu_count, resolve_auto
 
 # The keys on which checks of data and features depend, for pydantic's `include`.
-CHECKED = {"data": True, "evaluate": {"batch_size", "features"}, "train": {"batch_size"}}
+CHECKED = {
+    "data": True,
+    "evaluate": {"batch_size", "features"},
+    "train": {"batch_size", "discriminator_steps"},
+}
 
 
 def check_jobs(jobs: Sequence[Job], cluster: Cluster, measuring: Measuring) -> Prepared:
@@ -40,7 +44,7 @@ def check_jobs(jobs: Sequence[Job], cluster: Cluster, measuring: Measuring) -> P
             print(f"{job} goes on with other images: {'; '.join(texts)}")
     precisions = {resolve_auto(job.config.train, job.folder.recorded()).precision for job in jobs}
     steps = [
-        images[key]["train"] // job.config.train.batch_size
+        images[key]["train"] // job.config.train.images_per_step
         for job, key in zip(jobs, keys, strict=True)
     ]
     return Prepared(steps, gpus, device_name(), sorted(precisions))

@@ -102,7 +102,7 @@ class Display:
         since, done_before = self.last_line.setdefault(job, (now, done))
         if now - since < _SECONDS_BETWEEN_LINES:
             return
-        speed = (done - done_before) * job.config.train.batch_size / (now - since)
+        speed = (done - done_before) * job.config.train.images_per_step / (now - since)
         steps = f"step {step:,} of {self.steps_per_epoch[job]:,}"
         self._print(job, f"{description}: {steps}  {self.summarise(row)}  {speed:,.1f} images/s")
 

@@ -101,7 +101,7 @@ def _train(
         processes.require_same("images", images_record)
         trainer = Trainer(config, None, job.seed)
         check_size(config, "test", len(images["test"]))
-        evaluator = measuring.open(config, trainer, processes, images["test"])
+        evaluator = measuring.open(config, trainer.evaluated(), processes, images["test"])
     processes.require_same("test images or features", evaluator.protocol(epoch=1))
 
     def on_resume(epoch: int, step: int, is_done: bool) -> None:
