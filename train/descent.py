@@ -1,6 +1,7 @@
 """The descent of all networks along the gradients of their losses. See `Descent`."""
 
 from collections.abc import Mapping, Sequence
+from functools import reduce
 
 import keras
 import tensorflow as tf
@@ -63,7 +64,7 @@ class Descent:
             if losses:
                 optimizer.apply([g for loss in losses for g in gradients[loss]])
                 were_applied.append(optimizer.iterations.value > iterations)
-        return tf.reduce_all(were_applied)
+        return reduce(tf.logical_and, were_applied)
 
     def gradient_norms(self, gradients: Mapping[Loss, list[tf.Tensor]]) -> dict[str, tf.Tensor]:
         """The norm of each parameter group's gradients, and the largest loss scale.
@@ -79,7 +80,7 @@ class Descent:
             if group.loss in gradients:
                 norm = tf.linalg.global_norm([next(remaining[group.loss]) for _ in group.variables])
                 norms[gradient_norm(group)] = norm / scales[group.loss]
-        return norms | {"loss_scale": tf.reduce_max([*scales.values()])}
+        return norms | {"loss_scale": reduce(tf.maximum, scales.values())}
 
 
 def gradient_norm(group: ParameterGroup) -> str:

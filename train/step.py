@@ -1,6 +1,8 @@
 """Algorithm 1 of the paper as one training step. See `Trainer.train_step`."""
 
+import operator
 from collections.abc import Sequence
+from functools import reduce
 
 import keras
 import numpy as np
@@ -158,8 +160,8 @@ class Trainer(Model):
         z, passes = latents, len(self.passes)
         if z is None:  # each process draws the whole batch: the number of processes changes nothing
             z = self.sample_latents(passes * self.batch_size, self.random)  # line 1
-        z_of_passes = [self.processes.part(z) for z in tf.split(z, passes)]
-        x_of_passes = tf.split(real_images, self.train_config.discriminator_steps)  # line 2
+        z_of_passes = [self.processes.part(z) for z in _cut(z, passes)]
+        x_of_passes = _cut(real_images, self.train_config.discriminator_steps)  # line 2
         replica_results = self.strategy.run(self._update, (x_of_passes, z_of_passes))
         return {
             name: self.strategy.experimental_local_results(value)[0]
@@ -180,8 +182,9 @@ class Trainer(Model):
             results |= means | self.descent.gradient_norms(gradients)
             were_applied.append(self.descent.descend(gradients))
         self.averages.update()
-        window = self.trace.update(self.variance_window, tf.reduce_mean(squares, axis=0))  # line 9
-        are_applied = tf.reduce_all(were_applied)
+        row = reduce(operator.add, squares) / len(squares)
+        window = self.trace.update(self.variance_window, row)  # line 9
+        are_applied = reduce(tf.logical_and, were_applied)
         self.variance_window.assign(tf.where(are_applied, window, self.variance_window))
         return results | {"recovered_variance": tf.reduce_mean(self.variance_window[-1])}
 
@@ -244,6 +247,11 @@ class Trainer(Model):
             gradients[loss] = tape.gradient(totals[loss], self.descent.variables_of(loss))
             means |= {name: tf.reduce_mean(value) for name, value in values[loss].items()}
         return gradients, means
+
+
+def _cut(batches: tf.Tensor, count: int) -> list[tf.Tensor]:
+    """`count` batches that are joined in one tensor."""
+    return tf.split(batches, count) if count > 1 else [tf.convert_to_tensor(batches)]
 
 
 def _penalty(name: str) -> str:
