@@ -164,8 +164,8 @@ class Trainer(Model):
         x_of_passes = _cut(real_images, self.train_config.discriminator_steps)  # line 2
         replica_results = self.strategy.run(self._update, (x_of_passes, z_of_passes))
         return {
-            name: self.strategy.experimental_local_results(value)[0]
-            for name, value in replica_results.items()
+            name: self.strategy.experimental_local_results(replica_results[name])[0]
+            for name in self.statistics
         }
 
     def _update(
