@@ -7,7 +7,6 @@ import tensorflow as tf
 from config.sections import TrainConfig
 from models.reference.weights import to_arrays
 from tests.conftest import SMALLEST, eagerly, run_in
-from train.choices import due_weights
 from train.passes import choose_passes
 from train.step import Trainer
 
@@ -45,29 +44,31 @@ def test_passes(changes, passes):
 def test_each_pass_has_its_own_images_and_latents_and_the_weights_before_it(
     make_config, arrays, updates
 ):
-    config = make_config(**STEPS | {"train.updates": updates})
+    config = make_config(**STEPS | {"train.updates": updates, "train.r1_interval": 2})
     trainer, other = (Trainer(config, "normal_dls_dg") for _ in range(2))
     passes, (x, z) = len(trainer.passes), arrays
     with eagerly():
         statistics = trainer.train_step(x, z[: 4 * passes])
-    weights = due_weights(other.penaliser.turns, {})
-    squares = []
+    rows = []
     for number, losses in enumerate(other.passes):
         real = x[4 * number :][:4] if D in losses else x[:4]
         gradients, means = other.differentiate(
-            tf.constant(real), z[4 * number :][:4], weights, losses=losses
+            tf.constant(real), z[4 * number :][:4], {"r1": 2.0 * (number == 0)}, losses=losses
         )
+        rows.append(means | other.descent.gradient_norms(gradients))
         other.descent.descend(gradients)
-        squares.append(means["recovered_squares"])
-        if D in losses:
-            assert float(statistics["r1_penalty"]) == 0 or number < 2
+    assert [float(row["r1_penalty"]) > 0 for row in rows if "r1_penalty" in row] == [True, False]
     updated = {D: int(other.descent.optimizers[D].iterations), G: 1}
     assert updated == {loss: int(o.iterations) for loss, o in trainer.descent.optimizers.items()}
     assert updated[D] == 2
     expected = to_arrays(other.networks)
     for name, array in to_arrays(trainer.networks).items():
         np.testing.assert_allclose(array, expected[name], rtol=1e-5, atol=1e-6, err_msg=name)
-    np.testing.assert_allclose(trainer.variance_window[-1], np.mean(squares, axis=0), rtol=1e-5)
+    squares = np.mean([row["recovered_squares"] for row in rows], axis=0)
+    np.testing.assert_allclose(trainer.variance_window[-1], squares, rtol=1e-5)
+    for name in set(trainer.statistics) - {"recovered_variance"}:
+        mean = np.mean([row[name] for row in rows if name in row])
+        assert float(statistics[name]) == pytest.approx(mean, rel=1e-4), name
     assert float(statistics["encoder_loss"]) == pytest.approx(float(means["encoder_loss"]))
     assert statistics.keys() == set(trainer.statistics)
 

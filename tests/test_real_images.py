@@ -116,6 +116,22 @@ def test_a_step_without_linear_biases_has_the_same_gradients(
         np.testing.assert_allclose(mean, expected_means[name], rtol=tolerance, err_msg=name)
 
 
+def test_steep_discriminator_where_the_loss_is_flat(images):
+    """Two layers, whose product has gradients with a squared norm of 1.92e8."""
+    kernel, factor = tf.Variable(tf.fill(images.shape[1:], 1000.0)), tf.Variable(1.0)
+
+    def discriminate(x):
+        return factor * tf.reduce_sum(kernel * x, axis=(1, 2, 3))
+
+    loss, variables = LOSSES["hinge, beyond the margin"], [kernel, factor]
+    flat = tf.repeat(images[:1], 2, axis=0)
+    expected, *_ = differentiate_with_autodiff(discriminate, flat, loss, variables)
+    with tf.GradientTape() as tape:
+        real = carry_gradient(discriminate, flat, [], loss, R1_WEIGHT)
+    for gradient, value in zip(tape.gradient(real.carrier, variables), expected, strict=True):
+        assert relative_error(gradient, value) < 1e-5
+
+
 def test_a_discriminator_that_is_not_piecewise_linear(trainer, images):
     """With tanh the two differ: what it declares matters."""
     smooth = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(1, activation="tanh")])

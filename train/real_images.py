@@ -25,7 +25,8 @@ import tensorflow as tf
 
 from train.penalties import r1_penalty
 
-_LEAST_SLOPE = 1e-30  # below it c_i counts as this: c_i divides
+# Below it c_i counts as this: c_i divides. A smaller one lets 2 w |g_i|^2 / c_i overflow.
+_LEAST_SLOPE = 1e-15
 
 
 class RealLosses(NamedTuple):

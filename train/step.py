@@ -1,7 +1,6 @@
 """Algorithm 1 of the paper as one training step. See `Trainer.train_step`."""
 
-import operator
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import reduce
 
 import keras
@@ -172,18 +171,17 @@ class Trainer(Model):
         self, x_of_passes: Sequence[tf.Tensor], z_of_passes: Sequence[tf.Tensor]
     ) -> dict[str, tf.Tensor]:
         """Lines 3 to 9 on one replica, for its parts of the real images x and latents z."""
-        results, squares, were_applied = {}, [], []
+        rows, were_applied = [], []
         x_of_passes = [*x_of_passes, x_of_passes[-1]]  # a generator's own pass heeds no real images
         for losses, x, z in zip(self.passes, x_of_passes, z_of_passes, strict=False):
             x, z = self.processes.replica_part(x), self.processes.replica_part(z)
             gradients, means = sum_over_replicas(self._differentiate_lazily(x, z, losses))
             means = {name: m / self.strategy.num_replicas_in_sync for name, m in means.items()}
-            squares.append(means.pop("recovered_squares"))
-            results |= means | self.descent.gradient_norms(gradients)
+            rows.append(means | self.descent.gradient_norms(gradients))
             were_applied.append(self.descent.descend(gradients))
         self.averages.update()
-        row = reduce(operator.add, squares) / len(squares)
-        window = self.trace.update(self.variance_window, row)  # line 9
+        results = _mean_over_passes(rows)
+        window = self.trace.update(self.variance_window, results.pop("recovered_squares"))  # line 9
         are_applied = reduce(tf.logical_and, were_applied)
         self.variance_window.assign(tf.where(are_applied, window, self.variance_window))
         return results | {"recovered_variance": tf.reduce_mean(self.variance_window[-1])}
@@ -208,8 +206,9 @@ class Trainer(Model):
 
         Input: real images x (batch, height, width, 3), latents z (batch, d_z), the weight of each
         penalty, by name, mixing factors (batch,) for penalties other than R1, and which losses are
-        wanted: a graph computes nothing else. The dict of means holds the mean of each loss and
-        penalty, and as "recovered_squares" (d_z,) the mean of z'^2.
+        wanted: a graph computes nothing else. The dict of means holds the mean of each of these and
+        of the discriminator's penalties, L_enc with the generator's loss (as the authors' later
+        code reports it), and as "recovered_squares" (d_z,) the mean of z'^2.
         """
         networks, encoder_weight = self.networks, self.train_config.encoder_weight
         (f_d, f_g), scale = self.adversarial_loss, self.descent.scale
@@ -232,17 +231,13 @@ class Trainer(Model):
                 "generator": scale("generator", tf.reduce_sum(g_loss)),
             }
 
-        # All gradients first, then Adam: no network's update precedes another's gradient.
+        # All gradients of a pass first, then Adam: no update precedes another network's gradient.
         values = {
             "discriminator": {"discriminator_loss": d_loss}
             | {_penalty(name): value for name, value in penalties.items()},
-            "generator": {"generator_loss": g_loss},
+            "generator": {"encoder_loss": l_enc, "generator_loss": g_loss},
         }
-        means = {
-            "encoder_loss": tf.reduce_mean(l_enc),
-            "recovered_squares": recovered_squares(recovered),
-        }
-        gradients = {}
+        gradients, means = {}, {"recovered_squares": recovered_squares(recovered)}
         for loss in losses:
             gradients[loss] = tape.gradient(totals[loss], self.descent.variables_of(loss))
             means |= {name: tf.reduce_mean(value) for name, value in values[loss].items()}
@@ -252,6 +247,15 @@ class Trainer(Model):
 def _cut(batches: tf.Tensor, count: int) -> list[tf.Tensor]:
     """`count` batches that are joined in one tensor."""
     return tf.split(batches, count) if count > 1 else [tf.convert_to_tensor(batches)]
+
+
+def _mean_over_passes(rows: Sequence[Mapping[str, tf.Tensor]]) -> dict[str, tf.Tensor]:
+    """Each value's mean over the passes that have it."""
+    values: dict[str, list[tf.Tensor]] = {}
+    for row in rows:
+        for name, value in row.items():
+            values.setdefault(name, []).append(value)
+    return {name: v[0] if len(v) == 1 else tf.add_n(v) / len(v) for name, v in values.items()}
 
 
 def _penalty(name: str) -> str:
