@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from config import Config
+from evaluate.exchange.model_card import model_card
 from evaluate.trained_run import TrainedRun
 from models.reference.weights import to_arrays
 from tests.conftest import (
+    PROTOCOL,
     SMALLEST,
     TINY,
     assert_user_error,
@@ -64,6 +66,18 @@ def test_commands_and_evaluation_use_the_averages(averaged, command, tmp_path):
     code, output, _ = command("sample", path, "--count", 1, "--raw", "--out", tmp_path / "out")
     assert code == 0
     assert "step 2, raw weights)" in output
+
+
+def test_a_model_card_does_not_give_raw_weights_the_metrics_of_the_averages(averaged):
+    path, *_ = averaged
+    row = {"epoch": 1, "step": 2, "encoder_loss": 0.5, "fake_psnr": 20.0, "protocol": PROTOCOL}
+    folder = RunFolder(path)
+    with folder.locked():
+        folder.append(row | {"fid": 10.0})
+    cards = {raw: model_card(TrainedRun(path, raw=raw)) for raw in (False, True)}
+    assert "averaged weights; the metrics are from the last epoch" in cards[False]
+    assert "raw weights; the metrics are of their averages, from the last epoch" in cards[True]
+    assert ["model-index:" in cards[raw] for raw in (False, True)] == [True, False]
 
 
 def test_raw_is_for_runs_with_averages(trainer, command, tmp_path):

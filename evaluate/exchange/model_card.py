@@ -14,6 +14,10 @@ from train.runs.recorded import PACKAGES
 
 _PRIORS = {"normal": "N(0, 1)", "uniform": "U(-sqrt 3, sqrt 3)"}
 _SCALES = {True: "dynamic latent scale", False: "no latent scale (s = 1)"}
+_OUTPUTS = {
+    "squared_error": "adversarial values, latents",
+    "gaussian": "adversarial values, latents, log variances of the latents' errors",
+}
 _CARD = Path(__file__).with_name("model_card.md")
 SAMPLES = "samples.png"
 _TASK = "unconditional-image-generation"
@@ -36,7 +40,9 @@ def model_card(trained: TrainedRun) -> str:
         prior=_PRIORS[config.latent.prior],
         scale=_SCALES[config.latent.dynamic_scale],
         losses=" and ".join(config.train.encoder_loss_in),
+        outputs=_OUTPUTS[config.train.encoder_loss],
         checkpoint=trained.describe_checkpoint(),
+        of_averages="of their averages, " if trained.raw else "",
         imported=_describe_import(recorded.get("imported", {})),
         source=config.data.source,
         results=_describe_results(trained),
@@ -51,7 +57,10 @@ def _to_yaml(value: dict[str, Any], **style: Any) -> str:
 
 
 def _metadata(trained: TrainedRun) -> dict[str, Any]:
-    """What the Hub reads. The licence is the publisher's to add."""
+    """What the Hub reads. The licence is the publisher's to add.
+
+    Raw weights have no metrics: those in the rows are of their averages.
+    """
     metadata = {
         "library_name": "keras",
         "pipeline_tag": _TASK,
@@ -59,7 +68,7 @@ def _metadata(trained: TrainedRun) -> dict[str, Any]:
     }
     source = trained.config.data.source
     for row in trained.folder.evaluated_rows():
-        if row.get("step") == trained.step:
+        if row.get("step") == trained.step and not trained.raw:
             result = {
                 "task": {"type": _TASK},
                 "dataset": {"type": source.partition(":")[0], "name": source, "split": "test"},
