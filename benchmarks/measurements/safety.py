@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from benchmarks.measurements import SafetyCost
 from config import Config, resolve_run
+from train.descent import gradient_norm
 from train.monitor import Monitor
 from train.runs.checkpoints import Checkpoints
 from train.runs.folder import RunFolder
@@ -25,7 +26,10 @@ def measure_safety(config: Config, run: str, steps: int) -> SafetyCost:
     trainer = Trainer(config, run)
     batches = random_batches(trainer)
     unwatched = Trainer(config, run)
-    unwatched.descent.gradient_norms = lambda gradients: {}  # which the watch alone needs
+    # The watch alone needs these.
+    watched = {"loss_scale", *map(gradient_norm, unwatched.parameter_groups)}
+    unwatched.descent.gradient_norms = lambda gradients: {}
+    unwatched.statistics = [name for name in unwatched.statistics if name not in watched]
     step, unwatched_step = time_in_turn([trainer, unwatched], batches, steps)
     look = time_looks(trainer.train_steps(batches), steps)
     return SafetyCost(step, look + step - unwatched_step, time_checkpoint(trainer, config, run))
