@@ -38,7 +38,6 @@ def build_discriminator(
     images = keras.Input((resolution, resolution, 3), name="images")
 
     convolution = partial(EqualizedConv2D, activation="leaky_relu", gain=gain, dtype=dtype)
-    dense = partial(EqualizedDense, gain=gain, dtype="float32")
 
     def residual_block(feature_maps: KerasTensor, size: int, filters: int) -> KerasTensor:
         out_filters = min(2 * filters, base_channels)
@@ -53,11 +52,23 @@ def build_discriminator(
     for block, filters in enumerate(channels):
         feature_maps = residual_block(feature_maps, resolution // 2**block, filters)
     feature_maps = convolution(base_channels, 3, name=f"{LAST_SIZE}_conv")(feature_maps)
+    outputs = add_heads(feature_maps, style_units, latent_dim, gain, log_variance)
+    return keras.Model(images, outputs, name="discriminator")
+
+
+def add_heads(
+    feature_maps: KerasTensor, units: int, latent_dim: int, gain: float, log_variance: bool
+) -> tuple[KerasTensor, ...]:
+    """A dense layer and the linear heads of discriminator and encoder, in float32.
+
+    Input: the last feature maps (batch, height, width, channels). Output: as `build_discriminator`.
+    """
+    dense = partial(EqualizedDense, gain=gain, dtype="float32")
     features = keras.layers.Flatten(dtype="float32", name="flatten")(feature_maps)  # (batch, n)
-    features = dense(style_units, activation="leaky_relu", name="dense")(features)
+    features = dense(units, activation="leaky_relu", name="dense")(features)
     adversarial = dense(1, name="adversarial")(features)  # (batch, 1)
     adversarial = keras.layers.Reshape((), dtype="float32", name="adversarial_values")(adversarial)
     outputs = [adversarial, dense(latent_dim, name="latent")(features)]
     if log_variance:
         outputs.append(dense(latent_dim, name="log_variance")(features))
-    return keras.Model(images, tuple(outputs), name="discriminator")
+    return tuple(outputs)

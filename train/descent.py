@@ -9,7 +9,7 @@ import tensorflow as tf
 from config.sections import TrainConfig
 from models.networks import ParameterGroup
 from train.optimizer import build_optimizer
-from train.passes import Loss
+from train.passes import BOTH, Loss
 
 
 class Descent:
@@ -32,7 +32,7 @@ class Descent:
         else:
             self.optimizers = {
                 loss: build_optimizer(train_config, [g for g in groups if g.loss == loss])
-                for loss in ("generator", "discriminator")
+                for loss in BOTH
             }
 
     def parts(self) -> dict[str, keras.optimizers.Optimizer]:

@@ -161,6 +161,8 @@ class Trainer(Model):
             z = self.sample_latents(passes * self.batch_size, self.random)  # line 1
         z_of_passes = [self.processes.part(z) for z in _cut(z, passes)]
         x_of_passes = _cut(real_images, self.train_config.discriminator_steps)  # line 2
+        # A generator's own pass heeds no real images.
+        x_of_passes += x_of_passes[-1:] * (passes - len(x_of_passes))
         replica_results = self.strategy.run(self._update, (x_of_passes, z_of_passes))
         return {
             name: self.strategy.experimental_local_results(replica_results[name])[0]
@@ -172,8 +174,7 @@ class Trainer(Model):
     ) -> dict[str, tf.Tensor]:
         """Lines 3 to 9 on one replica, for its parts of the real images x and latents z."""
         rows, were_applied = [], []
-        x_of_passes = [*x_of_passes, x_of_passes[-1]]  # a generator's own pass heeds no real images
-        for losses, x, z in zip(self.passes, x_of_passes, z_of_passes, strict=False):
+        for losses, x, z in zip(self.passes, x_of_passes, z_of_passes, strict=True):
             x, z = self.processes.replica_part(x), self.processes.replica_part(z)
             gradients, means = sum_over_replicas(self._differentiate_lazily(x, z, losses))
             means = {name: m / self.strategy.num_replicas_in_sync for name, m in means.items()}

@@ -122,13 +122,18 @@ def _best(cells: Iterable[Sequence[Value]], better: str | None) -> list[Value]:
     by_mark: dict[str, list[Value]] = {}
     for value in (value for cell in cells for value in cell):
         by_mark.setdefault(value.mark, []).append(value)
-    choose = min if better == "lower" else max
+    choose = _chooser(better)
     found = []
     for values in by_mark.values():
         best = choose(value.number for value in values)
         if len(values) > 1:
             found += [value for value in values if value.number == best]
     return found
+
+
+def _chooser(better: str) -> Callable[..., Any]:
+    """What chooses the best of several values."""
+    return min if better == "lower" else max
 
 
 def _best_values(runs: Sequence[MeasuredRun], run: MeasuredRun) -> RunValues:
@@ -140,7 +145,7 @@ def _best_values(runs: Sequence[MeasuredRun], run: MeasuredRun) -> RunValues:
 
 def _best_by_protocol(runs: Sequence[MeasuredRun], run: MeasuredRun, name: str) -> Iterator[Value]:
     protocols = name_protocols(runs, name)
-    choose = min if METRICS[name].better == "lower" else max
+    choose = _chooser(METRICS[name].better)
     for protocol, mark in marks(protocols).items():
         seeds, _ = furthest_seeds(run, name, protocol, protocols)
         if seeds:

@@ -12,6 +12,7 @@ from typing import Any
 import keras
 from keras import KerasTensor, ops
 
+from models.discriminator import add_heads
 from models.layers import EqualizedConv2D, EqualizedDense, EqualizedLayer, Shape
 from models.networks import Networks
 from models.operations import CHANNELS_LAST, add_bias, fir_filter, insert_zeros, leaky_relu
@@ -116,8 +117,7 @@ def build_networks(
     The mapper ends with features (batch, 4 * 4 * base_channels). Arguments and interfaces are
     otherwise as those of the paper's networks.
     """
-    dense = partial(EqualizedDense, gain=gain, dtype="float32")
-    leaky = partial(dense, activation="leaky_relu")
+    leaky = partial(EqualizedDense, activation="leaky_relu", gain=gain, dtype="float32")
     latents = features = keras.Input((latent_dim,), name="scaled_latents")
     for index in range(hidden_layers):
         features = leaky(hidden_units, name=f"dense_{index}")(features)
@@ -129,14 +129,8 @@ def build_networks(
     images = keras.Input(
         (_FIRST_SIZE * 2 ** len(discriminator_channels),) * 2 + (3,), name="images"
     )
-    features = leaky(hidden_units, name="dense")(
-        _extract_features(images, discriminator_channels, gain, dtype)
-    )
-    adversarial = dense(1, name="adversarial")(features)
-    adversarial = keras.layers.Reshape((), dtype="float32", name="adversarial_values")(adversarial)
-    outputs = [adversarial, dense(latent_dim, name="latent")(features)]
-    if log_variance:
-        outputs.append(dense(latent_dim, name="log_variance")(features))
+    feature_maps = _extract_features(images, discriminator_channels, gain, dtype)
+    outputs = add_heads(feature_maps, hidden_units, latent_dim, gain, log_variance)
     return Networks(mapper, synthesis, keras.Model(images, outputs, name="discriminator"))
 
 
@@ -166,7 +160,7 @@ def _build_synthesis(
 def _extract_features(
     images: KerasTensor, channels: Sequence[int], gain: float, dtype: str
 ) -> KerasTensor:
-    """The discriminator's flattened last feature maps (batch, n)."""
+    """The discriminator's last feature maps (batch, 4, 4, channels[-1])."""
     convolution = partial(EqualizedConv2D, gain=gain, dtype=dtype)
     feature_maps = convolution(channels[0], 1, activation="leaky_relu", name="from_rgb")(images)
     size = _FIRST_SIZE * 2 ** len(channels)
@@ -181,4 +175,4 @@ def _extract_features(
         total = keras.layers.Rescaling(2**-0.5, dtype=dtype, name=f"{size}_rescale")(total)
         feature_maps = Bias(True, dtype=dtype, name=f"{size}_bias")(total)
         size //= 2
-    return keras.layers.Flatten(dtype="float32", name="flatten")(feature_maps)
+    return feature_maps
