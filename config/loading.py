@@ -14,7 +14,7 @@ from yaml.constructor import ConstructorError
 
 from config.errors import UserError, reason
 from config.messages import explain, shorten
-from config.runs import find_run, resolve_run, resolve_runs, set_key
+from config.runs import backbone_first, find_run, resolve_run, resolve_runs, set_key
 from config.sections import Config
 
 _MOST_LEVELS = 50  # Python's own limit is the next
@@ -36,7 +36,7 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     if not isinstance(values, dict):
         raise UserError(f"{path}: a config file has sections such as data: and train:")
     changed = copy.deepcopy(values)
-    keys = [_override(changed, override) for override in overrides]
+    keys = [_override(changed, override) for override in backbone_first(overrides)]
     try:
         config = _validate(changed)
     except UserError as error:
@@ -64,7 +64,7 @@ def override_run(config: Config, run: str, overrides: Sequence[str]) -> Config:
     values = config.model_dump()
     runs = values["experiment"]["runs"]
     own = runs.get(run) if isinstance(runs, dict) else None
-    keys = [_override(values, override) for override in overrides]
+    keys = [_override(values, override) for override in backbone_first(overrides)]
     for key in keys if own else []:
         own["set"].pop(key, None)
     config = validate_run(values, run, "--set")

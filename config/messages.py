@@ -3,7 +3,8 @@
 import difflib
 import re
 import reprlib
-from typing import Any
+from collections.abc import Collection, Sequence
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -16,6 +17,7 @@ _MAPPING = "takes keys with values, {{KEY: VALUE}}"
 _WORDS = {  # in place of those of pydantic's that speak to programmers
     "missing": "this key is needed",
     "model_type": _MAPPING,
+    "model_attributes_type": _MAPPING,
     "dict_type": _MAPPING,
     "list_type": "takes a list, [VALUE, ...]",
     "too_short": "takes one value or more",
@@ -41,11 +43,13 @@ def shorten(text: str) -> str:
 def explain(error: ValidationError, model: type[BaseModel]) -> str:
     """The first complaint as one line: the key, what is accepted, what was received."""
     first, *others = error.errors()
-    location = [part for part in first["loc"] if part != "[key]"]
-    key = shorten(".".join(map(str, location)))
+    if first["type"] == "union_tag_invalid":
+        first = _choice_of_tag(first)
+    fields, keys = _follow(first["loc"], model)
+    key = shorten(".".join(map(str, keys)))
     kind = first["type"]
     if kind == "extra_forbidden":
-        message = f"unknown key{_suggest_key(first['loc'], model)}"
+        message = f"unknown key{_suggest_key(keys, fields, model)}"
     elif kind in _WORDS:
         message = _WORDS[kind].format(**first.get("ctx", {}))
     else:
@@ -58,15 +62,46 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
     return (f"{key}: " if key else "") + message + more
 
 
-def _suggest_key(location: tuple[int | str, ...], root: type[BaseModel]) -> str:
-    """Text that suggests the most similar known key, or lists all known keys."""
+def _choice_of_tag(fault: Any) -> dict[str, Any]:
+    """Pydantic's complaint about a name that chooses a section's keys, as about other names."""
+    tag = fault["ctx"]["discriminator"].strip("'")
+    *known, last = fault["ctx"]["expected_tags"].split(", ")
+    expected = f"{', '.join(known)} or {last}" if known else last
+    return {
+        "type": "literal_error",
+        "loc": (*fault["loc"], tag),
+        "msg": f"should be {expected}",
+        "input": fault["input"][tag],
+        "ctx": {"expected": expected},
+    }
+
+
+def _follow(
+    location: tuple[int | str, ...], root: type[BaseModel]
+) -> tuple[Collection[str], list[int | str]]:
+    """What is known beside the last key of pydantic's location, and the location as keys alone.
+
+    Pydantic also names which of a section's kinds it took, and whether a key itself is at fault.
+    """
     model: Any = root
-    for part in location[:-1]:
-        fields = getattr(model, "model_fields", {})
-        model = fields[part].annotation if part in fields else None
-    known = getattr(model, "model_fields", ("label", "set"))  # of a run, within a mapping
-    name = str(location[-1])
-    close = difflib.get_close_matches(name, known, n=1) or _find_elsewhere(name, root)
+    fields, keys = root.model_fields.keys(), []
+    for part in location:
+        if part == "[key]":
+            continue
+        if part in (kinds := {_kind(m): m for m in _kinds(model)}):
+            model = kinds[part]
+            continue
+        keys.append(part)
+        known = getattr(model, "model_fields", {})
+        fields = known.keys() or ("label", "set")  # of a run, within a mapping
+        model = known[part].annotation if part in known else None
+    return fields, keys
+
+
+def _suggest_key(keys: Sequence[int | str], known: Collection[str], root: type[BaseModel]) -> str:
+    """Text that suggests the most similar known key, or lists all known keys."""
+    name = str(keys[-1])
+    close = difflib.get_close_matches(name, known, n=1) or _find_elsewhere(name, keys[0], root)
     return f"; did you mean {close[0]}?" if close else f"; known here: {', '.join(known)}"
 
 
@@ -77,7 +112,22 @@ def _suggest_value(fault: Any) -> str:
     return f"; did you mean {close[0]}?" if close else ""
 
 
-def _find_elsewhere(name: str, root: type[BaseModel]) -> list[str]:
-    """The key of this name in another section, as SECTION.KEY."""
+def _find_elsewhere(name: str, here: int | str, root: type[BaseModel]) -> list[str]:
+    """The key of this name in another section than `here`, as SECTION.KEY."""
     sections = {section: field.annotation for section, field in root.model_fields.items()}
-    return [f"{s}.{name}" for s, m in sections.items() if name in getattr(m, "model_fields", ())]
+    return [
+        f"{section}.{name}"
+        for section, annotation in sections.items()
+        if section != here and any(name in m.model_fields for m in _kinds(annotation))
+    ]
+
+
+def _kind(model: type[BaseModel]) -> Any:
+    """The name by which a config chooses this model among those that a section takes, if any."""
+    field = model.model_fields.get("backbone")
+    return field.default if field else None
+
+
+def _kinds(annotation: Any) -> list[type[BaseModel]]:
+    """The models that a field takes: one, or one of several kinds."""
+    return [m for m in get_args(annotation) or [annotation] if hasattr(m, "model_fields")]

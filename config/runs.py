@@ -1,13 +1,17 @@
 """The runs of an experiment, each as a config of its own. See `resolve_run` and `resolve_runs`."""
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 from pydantic import ValidationError
 
+from config.backbones import change_backbone
 from config.errors import UserError
 from config.messages import explain
 from config.sections import PAPER_RUNS, Config, RunConfig
+
+_BACKBONE = "model.backbone"
 
 
 def resolve_run(config: Config, name: str) -> Config:
@@ -20,7 +24,8 @@ def resolve_run(config: Config, name: str) -> Config:
     run = find_run(config, name)
     where = f"experiment.runs.{name}.set"
     values = config.model_dump()
-    for key, value in run.set.items():
+    for key in backbone_first(run.set):
+        value = run.set[key]
         section, dot, _ = key.strip().partition(".")
         if section == "experiment":
             raise UserError(f"{where}: {key}: a run may change any key but experiment.*")
@@ -71,9 +76,16 @@ def group_runs(config: Config, **dump: Any) -> list[tuple[list[str], Config]]:
     return list(groups.values())
 
 
+def backbone_first(keys: Iterable[str]) -> list[str]:
+    """Keys in the order in which to set them: another backbone drops the keys of the former one."""
+    return sorted(keys, key=lambda key: key.partition("=")[0].strip() != _BACKBONE)
+
+
 def set_key(values: dict[str, Any], key: str, value: Any, where: str) -> None:
     """Set `values["train"]["epochs"]` for the key train.epochs.
 
+    Another backbone leaves only those keys of its section that it has itself, see
+    `change_backbone`.
     Raises UserError, which begins with `where`, if a part before the last dot is no section.
     """
     *sections, name = key.strip().split(".")
@@ -81,4 +93,9 @@ def set_key(values: dict[str, Any], key: str, value: Any, where: str) -> None:
         values = values.setdefault(section, {})
         if not isinstance(values, dict):
             raise UserError(f"{where}: {'.'.join(sections[:depth])} is no section")
-    values[name] = value
+    if key.strip() == _BACKBONE and isinstance(value, str):
+        new = change_backbone(values, value)
+        values.clear()
+        values.update(new)
+    else:
+        values[name] = value

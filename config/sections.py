@@ -3,18 +3,13 @@
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    field_serializer,
-    model_validator,
-)
+from pydantic import BaseModel, BeforeValidator, Field, field_serializer, model_validator
 
+from config.backbones import ModelConfig
 from config.messages import quote
 from config.values import (
     FEATURES,
+    STRICT,
     AverageDecay,
     Beta,
     Count,
@@ -24,7 +19,6 @@ from config.values import (
     ImageCount,
     Interval,
     Label,
-    Layers,
     PositiveWeight,
     Rate,
     Replicates,
@@ -43,7 +37,7 @@ _MOST_WEIGHTS = 10**9
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = STRICT
 
 
 class RunConfig(Section):
@@ -138,16 +132,6 @@ class LatentConfig(Section):
     variance_decay: Beta = 0.999
 
 
-class ModelConfig(Section):
-    backbone: Literal["dlsgan", "dlsgan_later"] = "dlsgan"
-    style_units: Width = 512
-    mapper_layers: Layers = 8
-    gain: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 2.0
-    base_channels: Width = 512
-    synthesis_channels: list[Width]
-    discriminator_channels: list[Width]
-
-
 class TrainConfig(Section):
     batch_size: Count = 16
     epochs: Count = 50
@@ -209,28 +193,11 @@ class Config(Section):
     evaluate: EvaluateConfig
 
     @model_validator(mode="after")
-    def _check_channels(self) -> "Config":
-        blocks = self.data.resolution.bit_length() - 3  # 8x8 ... resolution
-        for key in ("synthesis_channels", "discriminator_channels"):
-            channels = getattr(self.model, key)
-            if len(channels) != blocks:
-                raise ValueError(
-                    f"model.{key}: resolution {self.data.resolution} takes {blocks} values, "
-                    f"one a size from 8 to {self.data.resolution}. Received: {channels}"
-                )
-        return self
-
-    @model_validator(mode="after")
-    def _check_weights(self) -> "Config":
-        """Refuse what no machine could hold, before one tries; the number is a rough one."""
-        model, latent = self.model, self.latent
-        widths = (model.base_channels, *model.synthesis_channels, *model.discriminator_channels)
-        weights = (
-            model.mapper_layers * model.style_units**2
-            + 16 * model.base_channels * model.style_units
-            + sum(18 * width**2 for width in widths)  # two 3x3 convolutions a size
-            + latent.variance_window * latent.dim
-        )
+    def _check_model(self) -> "Config":
+        """Refuse networks that cannot be, and those that no machine could hold."""
+        self.model.check(self.data.resolution, self.train.batch_size)
+        weights = self.model.rough_size(self.data.resolution, self.latent.dim)
+        weights += self.latent.variance_window * self.latent.dim
         if weights > _MOST_WEIGHTS:
             raise ValueError(
                 f"model: these sizes make about {weights / 1e9:.3g} billion weights, the variance "
@@ -240,7 +207,7 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _check_critic(self) -> "Config":
-        """Refuse a critic whose slope nothing bounds."""
+        """Refuse a critic whose slope nothing bounds, and a bound that means nothing."""
         train = self.train
         bounds = (train.r1_weight, train.r2_weight, train.wgan_gp_weight, train.weight_clip)
         if train.adversarial_loss == "wasserstein" and not any(bounds):
@@ -248,6 +215,12 @@ class Config(Section):
                 "train.adversarial_loss: wasserstein takes a bound on the critic's slope, without "
                 "which its values grow without end: wgan_gp_weight, r1_weight or r2_weight above "
                 "0, or weight_clip. Received: none of them"
+            )
+        if train.wgan_gp_weight and self.model.has_batch_norm:
+            raise ValueError(
+                "train.wgan_gp_weight: bounds the critic's slope at each image, which has none of "
+                "its own where the discriminator normalises by batch. Received: "
+                f"{train.wgan_gp_weight:g} with model.backbone {self.model.backbone}"
             )
         return self
 

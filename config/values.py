@@ -1,13 +1,14 @@
-"""The types of a config's values, each with what it accepts. See `config.sections`."""
+"""What the sections of a config and their values accept. See `config.sections`."""
 
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 
 FEATURES = "digits, inception_v3, inception_v3:PATH.h5, model:PATH.keras or none"
 SOURCES = "digits, folder:PATH, zip:PATH, celeba:PATH, tfrecord:GLOB or tfds:NAME"
 MOST_SEEDS = 1000
+STRICT = ConfigDict(extra="forbid", frozen=True, strict=True)  # of every section
 FIGURES_FOLDER = "figures"  # of an experiment, beside the folders of its runs
 _TAKEN_NAMES = (FIGURES_FOLDER, "report.html", "check_data.json")  # in an experiment's folder
 

@@ -18,34 +18,41 @@ class ParameterGroup(NamedTuple):
 
 
 class Networks(NamedTuple):
-    """The paper's generator in two parts, and its discriminator with the encoder inside.
+    """A generator, in one part or two, and a discriminator with the encoder inside.
 
-    Another backbone is another class with these methods: nothing outside `models/` asks for a
-    mapper or a synthesis network.
+    The mapper makes what `synthesis` makes images of; without a mapper, `synthesis` takes the
+    scaled latents themselves. A backbone whose networks differ more than that has a subclass:
+    nothing outside `models/` asks for a mapper or a synthesis network.
+
+    `training` tells layers that differ in training, such as batch normalisation. The other networks
+    ignore it.
     """
 
-    mapper: keras.Model
+    mapper: keras.Model | None
     synthesis: keras.Model
     discriminator: keras.Model
 
-    def generate(self, latents: Any, scale: Any) -> Any:
+    def generate(self, latents: Any, scale: Any, training: bool = False) -> Any:
         """G(z∘s): images (batch, height, width, 3), unclipped.
 
         Input: unscaled latents z (batch, d_z) and their scale s (d_z,).
         """
-        return self.generate_from_scaled(latents * scale)
+        return self.generate_from_scaled(latents * scale, training)
 
-    def generate_from_scaled(self, scaled_latents: Any) -> Any:
+    def generate_from_scaled(self, scaled_latents: Any, training: bool = False) -> Any:
         """Images (batch, height, width, 3), unclipped, from scaled latents z∘s (batch, d_z)."""
-        return self.synthesis(self.mapper(scaled_latents))
+        styles = scaled_latents
+        if self.mapper:
+            styles = self.mapper(scaled_latents, training=training)
+        return self.synthesis(styles, training=training)
 
-    def discriminate(self, images: Any) -> Sequence[Any]:
+    def discriminate(self, images: Any, training: bool = False) -> Sequence[Any]:
         """D(x): adversarial values (batch,) and recovered latents (batch, d_z), unscaled.
 
         Log variances of the latents' errors (batch, d_z) follow if the discriminator has them.
         Input: images (batch, height, width, 3) in [-1, 1].
         """
-        return self.discriminator(images)
+        return self.discriminator(images, training=training)
 
     def encode(self, images: Any) -> Any:
         """E(x): recovered latents (batch, d_z), unscaled, of images (batch, height, width, 3)."""
@@ -53,13 +60,15 @@ class Networks(NamedTuple):
 
     def parameter_groups(self, train_config: TrainConfig) -> list[ParameterGroup]:
         """All trainable variables: first the generator's groups, then the discriminator's."""
-        mapper_rate = train_config.mapper_learning_rate_multiplier
+        rates = {"mapper": train_config.mapper_learning_rate_multiplier}
         return [
-            ParameterGroup("mapper", "generator", self.mapper.trainable_variables, mapper_rate),
-            ParameterGroup("synthesis", "generator", self.synthesis.trainable_variables, 1.0),
             ParameterGroup(
-                "discriminator", "discriminator", self.discriminator.trainable_variables, 1.0
-            ),
+                name,
+                "discriminator" if part is self.discriminator else "generator",
+                part.trainable_variables,
+                rates.get(name, 1.0),
+            )
+            for name, part in self.parts().items()
         ]
 
     @property
@@ -78,12 +87,21 @@ class Networks(NamedTuple):
 
     def parts(self) -> dict[str, keras.Model]:
         """The Keras models by name, as checkpoints hold them."""
-        return self._asdict()
+        return {name: part for name, part in self._asdict().items() if part}
+
+    def random_states(self) -> list[keras.Variable]:
+        """The states of the layers' random numbers, which Keras does not count as weights."""
+        return [
+            variable
+            for part in self.parts().values()
+            for variable in part.variables
+            if not any(variable is weight for weight in part.weights)
+        ]
 
     @property
     def latent_dim(self) -> int:
         """d_z, the number of latent elements."""
-        return self.mapper.input_shape[-1]
+        return (self.mapper or self.synthesis).input_shape[-1]
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

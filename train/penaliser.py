@@ -106,4 +106,4 @@ class Penaliser:
 
     def _judge(self, images: tf.Tensor) -> tf.Tensor:
         """The adversarial values (batch,) of images."""
-        return self.networks.discriminate(images)[0]
+        return self.networks.discriminate(images, training=True)[0]

@@ -109,8 +109,13 @@ class Trainer(Model):
 
     def state(self) -> dict[str, object]:
         """Everything that a checkpoint needs to go on, as a dict of trackable objects."""
+        random_states = {
+            f"random_state_{number}": state.value
+            for number, state in enumerate(self.networks.random_states())
+        }
         return {
             **self.networks.parts(),
+            **random_states,
             **self.averages.parts(),
             **self.descent.parts(),
             "variance_window": self.variance_window,
@@ -216,8 +221,10 @@ class Trainer(Model):
         s = self.scale()  # line 3
         with tf.GradientTape(persistent=True) as tape:
             # As the authors' code does: one forward pass of D(G(z∘s)) serves both losses.
-            fake = networks.generate(z, s)
-            fake_adversarial, recovered, *log_variances = networks.discriminate(fake)  # line 4
+            fake = networks.generate(z, s, training=True)
+            fake_adversarial, recovered, *log_variances = networks.discriminate(  # line 4
+                fake, training=True
+            )
             l_enc = self.encoder_loss(z, recovered, s, *log_variances)  # line 5
             real = self.penaliser.discriminate_real(x, fake_adversarial, weights["r1"])  # line 6
             penalties = {"r1": real.r1} | self.penaliser.penalise(x, fake, weights, factors)

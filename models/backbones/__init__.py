@@ -1,0 +1,8 @@
+"""The kinds of networks, by the names that `model.backbone` has for them."""
+
+from models.backbones import dlsgan, dlsgan_later
+
+BUILDERS = {
+    "dlsgan": dlsgan.build_networks,
+    "dlsgan_later": dlsgan_later.build_networks,
+}

@@ -12,6 +12,7 @@ from typing import Any
 import keras
 from keras import KerasTensor, ops
 
+from config.backbones import DlsganLaterConfig
 from models.discriminator import add_heads
 from models.layers import EqualizedConv2D, EqualizedDense, EqualizedLayer, Shape
 from models.networks import Networks
@@ -103,34 +104,29 @@ class ResampleImage(keras.layers.Layer):
 
 def build_networks(
     latent_dim: int,
-    hidden_units: int,
-    hidden_layers: int,
-    base_channels: int,
-    synthesis_channels: Sequence[int],
-    discriminator_channels: Sequence[int],
-    gain: float = 1.0,
+    resolution: int,
+    model: DlsganLaterConfig,
     log_variance: bool = False,
     dtype: str = "float32",
 ) -> Networks:
     """The generator in its two parts, and the discriminator with the encoder inside.
 
-    The mapper ends with features (batch, 4 * 4 * base_channels). Arguments and interfaces are
-    otherwise as those of the paper's networks.
+    The mapper ends with features (batch, 4 * 4 * base_channels). Interfaces are otherwise as those
+    of the paper's networks.
     """
+    gain, channels = model.gain, model.base_channels
     leaky = partial(EqualizedDense, activation="leaky_relu", gain=gain, dtype="float32")
     latents = features = keras.Input((latent_dim,), name="scaled_latents")
-    for index in range(hidden_layers):
-        features = leaky(hidden_units, name=f"dense_{index}")(features)
-    size = _FIRST_SIZE * _FIRST_SIZE * base_channels
-    features = leaky(size, name=f"dense_{hidden_layers}")(features)
+    for index in range(model.mapper_layers):
+        features = leaky(model.style_units, name=f"dense_{index}")(features)
+    size = _FIRST_SIZE * _FIRST_SIZE * channels
+    features = leaky(size, name=f"dense_{model.mapper_layers}")(features)
     mapper = keras.Model(latents, features, name="mapper")
-    synthesis = _build_synthesis(base_channels, synthesis_channels, gain, dtype)
+    synthesis = _build_synthesis(channels, model.synthesis_channels, gain, dtype)
 
-    images = keras.Input(
-        (_FIRST_SIZE * 2 ** len(discriminator_channels),) * 2 + (3,), name="images"
-    )
-    feature_maps = _extract_features(images, discriminator_channels, gain, dtype)
-    outputs = add_heads(feature_maps, hidden_units, latent_dim, gain, log_variance)
+    images = keras.Input((resolution, resolution, 3), name="images")
+    feature_maps = _extract_features(images, model.discriminator_channels, gain, dtype)
+    outputs = add_heads(feature_maps, model.style_units, latent_dim, gain, log_variance)
     return Networks(mapper, synthesis, keras.Model(images, outputs, name="discriminator"))
 
 
