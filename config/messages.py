@@ -93,7 +93,7 @@ def _follow(
             continue
         keys.append(part)
         known = getattr(model, "model_fields", {})
-        fields = known.keys() or ("label", "set")  # of a run, within a mapping
+        fields = known.keys() or ("label", "group", "set")  # of a run, within a mapping
         model = known[part].annotation if part in known else None
     return fields, keys
 

@@ -43,10 +43,11 @@ class Section(BaseModel):
 class RunConfig(Section):
     """One run of an experiment: what the figures call it, and the keys in which it differs.
 
-    Without a label the figures call it by its name.
+    Without a label the figures call it by its name. Runs of one group share a colour there.
     """
 
     label: Label
+    group: Label | None = None
     set: dict[str, Any] = {}
 
 
@@ -105,7 +106,8 @@ class ExperimentConfig(Section):
         """As a config file writes runs: the paper's by name alone."""
         if runs.keys() <= PAPER_RUNS.keys():
             return list(runs)
-        return {name: None if name in PAPER_RUNS else r.model_dump() for name, r in runs.items()}
+        own = {name: run.model_dump(exclude_defaults=True) for name, run in runs.items()}
+        return own | {name: None for name in runs if name in PAPER_RUNS}
 
 
 class DataConfig(Section):

@@ -253,6 +253,21 @@ def test_styles_stay_when_other_runs_have_no_metrics(tmp_path):
     ]
 
 
+def test_runs_of_a_group_share_color_and_marker_and_differ_in_dashes(tmp_path):
+    groups = {"hinge": "Hinge", "other": None, "hinge_mse": "Hinge", "squares": "Least squares"}
+    runs = {name: {"label": name, "group": group, "set": {"data.split_seed": index}}
+            for index, (name, group) in enumerate(groups.items())}  # fmt: skip
+    for name in runs:
+        write_own_run(tmp_path / "x", name, runs)
+    first = run_style(0)
+    assert styles_of(read_runs(tmp_path / "x")) == {
+        "hinge": first,
+        "other": run_style(1),
+        "hinge_mse": first._replace(dash="dashed"),
+        "squares": run_style(2),
+    }
+
+
 def test_runs_of_several_experiments_have_styles_in_their_order(two):
     styles = styles_of(read_compared_runs(two))
     assert list(styles.values()) == [run_style(index) for index in range(3)]

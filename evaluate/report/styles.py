@@ -57,20 +57,30 @@ def choose_styles(runs: Sequence[MeasuredRun]) -> list[Style]:
 
     Runs of one experiment have styles by their order in its config: a run keeps its style when
     others begin or fail. The paper's runs keep the colours of the paper's figures; runs of one's
-    own share out the other styles. Runs of several experiments have styles by their order here.
+    own share out the other styles: each group has a colour and a marker, and each of its runs other
+    dashes. Runs of several experiments have styles by their order here.
     """
     experiments = {folder.path.resolve().parent.parent for run in runs for folder in run.folders}
     if len(experiments) > 1:
         return [run_style(index) for index in range(len(runs))]
-    listed = [list(run.config.experiment.runs) for run in runs if run.config]
-    longest = max(listed, key=len, default=[])  # the config may have got more runs later
-    names = dict.fromkeys([*longest, *(run.name for run in runs)])
+    configs = [run.config.experiment.runs for run in runs if run.config]
+    listed = max(configs, key=len, default={})  # the config may have got more runs later
+    names = dict.fromkeys([*listed, *(run.name for run in runs)])
     styles = {name: _paper_style(name) for name in names if name in PAPER_RUNS}
     taken = set(styles.values())
     free = (style for style in map(run_style, itertools.count()) if style not in taken)
+    groups: dict[str, itertools.cycle[Style]] = {}
     for name in names:
-        if name not in styles:
+        if name in styles:
+            continue
+        group = listed[name].group if name in listed else None
+        if not group:
             styles[name] = next(free)
+            continue
+        if group not in groups:
+            first = next(free)
+            groups[group] = itertools.cycle(first._replace(dash=dash) for dash in _DASHES)
+        styles[name] = next(groups[group])
     return [styles[run.name] for run in runs]
 
 
