@@ -32,6 +32,7 @@ from evaluate.options import (
     Fresh,
     JobsAtOnce,
     Overrides,
+    Raw,
     ResultsFolder,
     RunCount,
     RunDir,
@@ -186,10 +187,10 @@ def check_data(
 
 
 @app.command("evaluate")
-def evaluate(run: RunDir, checkpoint: Checkpoint = "last") -> None:
+def evaluate(run: RunDir, checkpoint: Checkpoint = "last", raw: Raw = False) -> None:
     """Measure a checkpoint of a run again and compare with what was recorded."""
     RunFolder(run).read()
-    with_tensorflow().evaluate(run, checkpoint)
+    with_tensorflow().evaluate(run, checkpoint, raw)
 
 
 @app.command("figures")

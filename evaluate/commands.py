@@ -49,8 +49,10 @@ def check_data(config: Config, path: Path, measuring: Measuring) -> bool:
     return not any(found["failures"] for found in findings.values())
 
 
-def evaluate(run: Path, checkpoint: str) -> None:
+def evaluate(run: Path, checkpoint: str, raw: bool) -> None:
     """Print the metrics of a run's checkpoint as recorded and as measured again."""
-    trained, *metrics = remeasure(run, checkpoint)
+    trained, *metrics = remeasure(run, checkpoint, raw)
     print(f"from {trained}")
+    if raw:
+        print("recorded: the metrics of the averaged weights")
     print_comparison(*metrics)

@@ -25,11 +25,13 @@ class Remeasured(NamedTuple):
     per_image: dict[str, np.ndarray]
 
 
-def remeasure(path: Path, checkpoint: str = LAST) -> Remeasured:
+def remeasure(path: Path, checkpoint: str = LAST, raw: bool = False) -> Remeasured:
     """Measure a checkpoint of a run in the run's precision; "last" is the newest that has a row.
 
-    The recorded row of an imported run, which was not trained on, has no metrics. Raises UserError
-    if the folder holds no run, or no such checkpoint with the row of its epoch.
+    With `raw`, the last weights are measured; a run with averages has recorded those of the
+    averages. The recorded row of an imported run, which was not trained on, has no metrics. Raises
+    UserError if the folder holds no run, or no such checkpoint with the row of its epoch, and for
+    `raw` if the run has no averages.
     """
     folder = RunFolder(path)
     record = folder.read()
@@ -38,7 +40,7 @@ def remeasure(path: Path, checkpoint: str = LAST) -> Remeasured:
     if "imported" in recorded:
         rows.setdefault(0, {"epoch": 0})
     precision = resolve_auto(config.train, recorded).precision
-    trained = TrainedRun(path, checkpoint, precision, steps=rows.keys())
+    trained = TrainedRun(path, checkpoint, precision, rows.keys(), raw)
     test_images = open_images(config.data, "test")
     check_size(config, "test", len(test_images))
     measuring = Measuring(folder.results_folder)

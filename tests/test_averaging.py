@@ -1,5 +1,9 @@
 """Averages of the weights: from where they start, and who uses them."""
 
+import json
+import re
+import shutil
+
 import numpy as np
 import pytest
 
@@ -66,6 +70,18 @@ def test_commands_and_evaluation_use_the_averages(averaged, command, tmp_path):
     code, output, _ = command("sample", path, "--count", 1, "--raw", "--out", tmp_path / "out")
     assert code == 0
     assert "step 2, raw weights)" in output
+
+
+def test_evaluate_compares_raw_weights_with_the_metrics_of_the_averages(
+    averaged, command, tmp_path
+):
+    path = shutil.copytree(averaged[0], tmp_path / "experiment" / "run")
+    row = {"epoch": 1, "step": 2, "images_seen": 8, "fake_psnr": 5.0, "protocol": PROTOCOL}
+    (path / "metrics.jsonl").write_text(json.dumps(row) + "\n")
+    outputs = [command("evaluate", path, *options)[1] for options in ((), ("--raw",))]
+    assert ["recorded: the metrics of the averaged weights" in o for o in outputs] == [False, True]
+    measured = [re.search("fake_psnr +5 +([-0-9.]+)", output)[1] for output in outputs]
+    assert measured[0] != measured[1]
 
 
 def test_a_model_card_does_not_give_raw_weights_the_metrics_of_the_averages(averaged):

@@ -18,7 +18,9 @@ _SHORT_SECONDS = MOST_SECONDS_A_CALL / STEPS_PER_LOOK  # the loop takes several 
 class StepTime(NamedTuple):
     """Seconds of a training step: with R1, without it (None if every step has it), and the mean.
 
-    Other lazy penalties count as R1 does; the shortest of their intervals stands for all.
+    Other lazy penalties count as R1 does; the shortest of their intervals stands for all. A step
+    with several updates of the discriminator may have R1 in some of them: then the first two are of
+    a step with more updates with R1, and of one with fewer.
     """
 
     with_r1: float
@@ -66,9 +68,10 @@ def time_step(trainer: Trainer, calls: int = 3) -> StepTime:
     one = random_batches(trainer)
     with_r1 = mean = measure(one, 0)
     without_r1 = None
-    if interval > 1:
+    turns = trainer.train_config.discriminator_steps / interval  # of a step, in the mean
+    if turns % 1:  # some steps have one turn more than others
         without_r1 = measure(one, 1)
-        mean = (with_r1 + (interval - 1) * without_r1) / interval
+        mean = without_r1 + turns % 1 * (with_r1 - without_r1)
     if mean < _SHORT_SECONDS:
         mean = measure(random_batches(trainer, STEPS_PER_LOOK), 0, calls_at_once=interval)
     return StepTime(with_r1, without_r1, mean)
