@@ -14,6 +14,7 @@ import shutil
 import stat
 import sys
 import zipfile
+from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -68,6 +69,12 @@ pytest_plugins = ["tests.budget"]
 
 def pytest_addoption(parser):
     parser.addoption("--all", action="store_true", help="long tests too, marked `long`")
+    parser.addoption(
+        "--recorded",
+        type=Path,
+        default=Path(__file__).parent / "recorded" / "backbones",
+        help="the folder of numbers recorded from the authors' code of five GANs",
+    )
 
 
 def pytest_collection_modifyitems(config, items):
