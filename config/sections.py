@@ -221,8 +221,8 @@ class Config(Section):
         if train.wgan_gp_weight and self.model.has_batch_norm:
             raise ValueError(
                 "train.wgan_gp_weight: bounds the critic's slope at each image, which has none of "
-                "its own where the discriminator normalises by batch. Received: "
-                f"{train.wgan_gp_weight:g} with model.backbone {self.model.backbone}"
+                "its own with batch normalisation: use 0, or model.discriminator_batch_norm false. "
+                f"Received: {train.wgan_gp_weight:g} with model.backbone {self.model.backbone}"
             )
         return self
 

@@ -80,6 +80,11 @@ class Networks(NamedTuple):
         return [v for v in self.discriminator.trainable_variables if v.name == "bias"]
 
     @property
+    def synchronizes(self) -> bool:
+        """Whether layers compute with values of all replicas, which XLA cannot compile."""
+        return False
+
+    @property
     def adversarial_variables(self) -> list[keras.Variable]:
         """The variables of D that decide its adversarial value: all but the encoder's heads."""
         layers = [x for x in self.discriminator.layers if x.name not in ("latent", "log_variance")]

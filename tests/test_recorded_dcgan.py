@@ -1,11 +1,11 @@
-"""DCGAN in both forms, against numbers recorded from the authors' code and from pytorch/examples."""
+"""Both forms of DCGAN, against numbers recorded from their authors' code."""
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from config.backbones import DCGAN
+from config.backbones import DcganConfig
 from models.backbones import dcgan
 from tests.recorded_backbones import (
     GRADIENT,
@@ -27,7 +27,7 @@ class Recorded:
     def __init__(self, pytestconfig, name):
         self.arrays, sizes = read_recorded(pytestconfig, name)
         self.kernel_size = KERNEL_SIZES[name]
-        model = DCGAN(
+        model = DcganConfig(
             kernel_size=self.kernel_size,
             generator_channels=sizes["ngf"],
             discriminator_channels=sizes["ndf"],
@@ -146,7 +146,7 @@ def test_moving_averages(pytestconfig):
 )
 def test_parameter_counts(monkeypatch, kernel_size, channels, expected):
     monkeypatch.setattr(dcgan, "_initializer", keras.initializers.Zeros)  # quickly made
-    model = DCGAN(
+    model = DcganConfig(
         kernel_size=kernel_size, generator_channels=channels, discriminator_channels=channels
     )
     networks = dcgan.build_networks(100, 64, model)

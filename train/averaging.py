@@ -10,6 +10,7 @@ class Averages:
 
     After each step an average becomes `decay * average + (1 - decay) * weight`. As in the authors'
     later code it starts from the initial weights; Keras 3 would start from the first updated ones.
+    Weights that are not trained, such as moving statistics of batches, are copied as they are.
     Without `averaged`, networks of the same kind, nothing is averaged: `networks` are the trained
     ones.
     """
@@ -21,9 +22,7 @@ class Averages:
             for average, part in zip(
                 averaged.parts().values(), trained.parts().values(), strict=True
             ):
-                self.pairs += zip(
-                    average.trainable_variables, part.trainable_variables, strict=True
-                )
+                self.pairs += zip(average.weights, part.weights, strict=True)
         self.start()
 
     def start(self) -> None:
@@ -33,7 +32,10 @@ class Averages:
 
     def update(self) -> None:
         for average, variable in self.pairs:
-            average.assign(self.decay * average + (1.0 - self.decay) * variable)
+            if variable.trainable:
+                average.assign(self.decay * average + (1.0 - self.decay) * variable)
+            else:
+                average.assign(variable)
 
     def parts(self) -> dict[str, keras.Model]:
         """The averaged Keras models by name, as checkpoints hold them; none without averages."""

@@ -1,8 +1,9 @@
 """The kinds of networks, by the names that `model.backbone` has for them."""
 
-from models.backbones import dlsgan, dlsgan_later
+from models.backbones import dcgan, dlsgan, dlsgan_later
 
 BUILDERS = {
+    "dcgan": dcgan.build_networks,
     "dlsgan": dlsgan.build_networks,
     "dlsgan_later": dlsgan_later.build_networks,
 }

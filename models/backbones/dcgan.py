@@ -7,7 +7,7 @@ The forms, named by their `kernel_size`, differ in little:
 | zeros around the images of D; cut from those of G | 2 before, 1 after | 1 before, 1 after |
 | epsilon of batch normalisation | 1e-8 | 1e-5 |
 | G's first batch normalisation | for each feature and position | for each feature |
-| default channels next to the images | 128 | 64 |
+| channels next to the images, in their code | 128 | 64 |
 
 The first transposed convolution of the second form, from 1x1 to 4x4, and the last convolution of
 its discriminator, from 4x4 to 1x1, are written as the dense layers that they are. The authors'
@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import keras
 from keras import KerasTensor, ops
 
-from config.backbones import DCGAN
+from config.backbones import DcganConfig
 from models.layers import Shape
 from models.networks import Networks
 from models.operations import LEAKY_SLOPE
@@ -58,7 +58,7 @@ class BatchNormalization(keras.layers.Layer):
         self.epsilon = epsilon
 
     def build(self, input_shape: Shape) -> None:
-        add = partial(self.add_weight, (input_shape[-1],))
+        add = partial(self.add_weight, (input_shape[-1],), autocast=False)
         self.gamma = add(keras.initializers.RandomNormal(1.0, _DEVIATION), name="gamma")
         self.beta = add("zeros", name="beta")
         self.moving_mean = add("zeros", trainable=False, name="moving_mean")
@@ -92,14 +92,26 @@ def _mean_of_batch(inputs: KerasTensor) -> KerasTensor:
     return ops.moments(inputs, axes, synchronized=True)[0]
 
 
-class DCGANNetworks(Networks):
-    """Generator and discriminator, without a mapper."""
+class DcganNetworks(Networks):
+    """A generator without a mapper, and a discriminator; either may normalise by batch."""
+
+    @property
+    def linear_biases(self) -> list[keras.Variable] | None:
+        return None if _normalizes(self.discriminator) else super().linear_biases
+
+    @property
+    def synchronizes(self) -> bool:
+        return any(map(_normalizes, self.parts().values()))
+
+
+def _normalizes(part: keras.Model) -> bool:
+    return any(isinstance(layer, BatchNormalization) for layer in part.layers)
 
 
 def build_networks(
     latent_dim: int,
     resolution: int,
-    model: DCGAN,
+    model: DcganConfig,
     log_variance: bool = False,
     dtype: str = "float32",
 ) -> Networks:
@@ -121,10 +133,12 @@ def build_networks(
     """
     synthesis = _build_generator(latent_dim, resolution, model, dtype)
     discriminator = _build_discriminator(latent_dim, resolution, model, log_variance, dtype)
-    return DCGANNetworks(None, synthesis, discriminator)
+    return DcganNetworks(None, synthesis, discriminator)
 
 
-def _build_generator(latent_dim: int, resolution: int, model: DCGAN, dtype: str) -> keras.Model:
+def _build_generator(
+    latent_dim: int, resolution: int, model: DcganConfig, dtype: str
+) -> keras.Model:
     form = _FORMS[model.kernel_size]
     size, width = _SMALLEST_SIZE, model.generator_channels * resolution // 8
     bias = not model.generator_batch_norm
@@ -163,7 +177,7 @@ def _build_generator(latent_dim: int, resolution: int, model: DCGAN, dtype: str)
 
 
 def _build_discriminator(
-    latent_dim: int, resolution: int, model: DCGAN, log_variance: bool, dtype: str
+    latent_dim: int, resolution: int, model: DcganConfig, log_variance: bool, dtype: str
 ) -> keras.Model:
     form = _FORMS[model.kernel_size]
     images = feature_maps = keras.Input((resolution, resolution, 3), name="images")
