@@ -71,6 +71,13 @@ class Networks(NamedTuple):
             for name, part in self.parts().items()
         ]
 
+    def synchronize(self, replicas: int) -> bool:
+        """Tell the layers that compute with a whole batch how many replicas share it in training.
+
+        Returns whether layers exchange values then, which XLA cannot compile.
+        """
+        return False
+
     @property
     def linear_biases(self) -> list[keras.Variable] | None:
         """The biases of D if its adversarial value is piecewise linear in images and biases.
@@ -78,11 +85,6 @@ class Networks(NamedTuple):
         None says that it is not, as with batch normalisation or tanh.
         """
         return [v for v in self.discriminator.trainable_variables if v.name == "bias"]
-
-    @property
-    def synchronizes(self) -> bool:
-        """Whether layers compute with values of all replicas, which XLA cannot compile."""
-        return False
 
     @property
     def adversarial_variables(self) -> list[keras.Variable]:

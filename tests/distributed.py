@@ -92,6 +92,27 @@ def losses_of(config, *arguments):
     return take_steps_of_losses(config, open_replicas(*arguments))
 
 
+def take_batch_norm_steps(config, strategy):
+    """(statistics of two steps, moving statistics after them, whether XLA compiles a step)."""
+    tf.config.run_functions_eagerly(True)
+    images = np.random.default_rng(0).uniform(-1, 1, (4, 16, 16, 3)).astype(np.float32)
+    with strategy.scope():
+        trainer = Trainer(config, "normal_dls_dg")
+    rows = [trainer.train_step(images[trainer.positions()]) for _ in range(2)]
+    tf.config.run_functions_eagerly(False)
+    moving = [
+        [replica.numpy() for replica in strategy.experimental_local_results(variable.value)]
+        for part in trainer.networks.parts().values()
+        for variable in part.non_trainable_variables
+    ]
+    rows = [{name: float(value) for name, value in row.items()} for row in rows]
+    return rows, moving, trainer._differentiate != trainer.differentiate
+
+
+def batch_norm_steps_of(config, *arguments):
+    return take_batch_norm_steps(config, open_replicas(*arguments))
+
+
 def answer(answers, function, *arguments):
     """The main function of a process: puts into a queue what `function` returns or raises."""
     try:

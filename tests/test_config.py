@@ -227,6 +227,36 @@ def test_a_critic_takes_a_bound_on_its_slope(config_file):
         assert load(path, [f"train.{bound}"]).train.adversarial_loss == "wasserstein"
 
 
+DCGAN = "model.backbone=dcgan"
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        (
+            "train.wgan_gp_weight=10",
+            "train.wgan_gp_weight: bounds the critic's slope at each image, which has none of its "
+            "own with batch normalisation: use 0, or model.discriminator_batch_norm false. "
+            "Received: 10 with model.backbone dcgan",
+        ),
+        (
+            "train.batch_size=1",
+            "train.batch_size: batch normalisation compares the images of a batch, use 2 or more. "
+            "Received: 1 with model.backbone dcgan",
+        ),
+        ("model.kernel_size=3", "model.kernel_size: should be 5 or 4. Received: 3"),
+        ("model.base_channels=8", "model.base_channels: unknown key; did you mean generator_chan"),
+        ("model.generator_channels=16384", "model: these sizes make about 17.9 billion weights"),
+    ],
+)
+def test_what_dcgan_cannot_have(config_file, override, message):
+    path = config_file()
+    assert error_of(path, DCGAN, override).startswith(f"--set: {message}")
+    off = ["generator_batch_norm", "discriminator_batch_norm"]
+    if override.startswith("train."):
+        load(path, [DCGAN, override, *(f"model.{key}=false" for key in off)])
+
+
 def test_the_file_is_blamed_for_its_own_mistakes(config_file):
     path = config_file(**{"train.epochs": "three"})
     message = f"{path}: train.epochs: should be a valid integer"

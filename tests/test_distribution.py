@@ -12,10 +12,12 @@ from tests import distributed
 from tests.conftest import FORKSERVER, SMALLEST, TINY, eagerly, merge
 from tests.distributed import (
     METHODS,
+    batch_norm_steps_of,
     losses_of,
     measure_on,
     measured_by,
     steps_of,
+    take_batch_norm_steps,
     take_golden_steps,
     take_steps_of_losses,
     train,
@@ -149,6 +151,25 @@ def test_every_loss_trains_on_several_replicas_as_on_one():
         for loss, rows in results.items():
             for row, expected_row in zip(rows, expected[loss], strict=True):
                 assert row == pytest.approx(expected_row, rel=1e-3, abs=1e-3), loss
+
+
+def test_replicas_normalise_their_batch_together():
+    """XLA compiles the step of one replica only: it cannot compile what replicas exchange."""
+    values = merge(TINY, {"train.jit_compile": True})
+    values["model"] = {"backbone": "dcgan", "generator_channels": 4, "discriminator_channels": 4}
+    config = Config.model_validate(values)
+    started = [start(batch_norm_steps_of, config, "mirrored", 2)]
+    expected_rows, expected, is_compiled = take_batch_norm_steps(
+        config, tf.distribute.get_strategy()
+    )
+    assert is_compiled
+    ((rows, moving, is_compiled),) = answers_of(started)
+    assert not is_compiled
+    for row, expected_row in zip(rows, expected_rows, strict=True):
+        assert row == pytest.approx(expected_row, rel=1e-3)
+    for replicas, (alone,) in zip(moving, expected, strict=True):
+        for values in replicas:
+            np.testing.assert_allclose(values, alone, rtol=1e-4, atol=1e-5)
 
 
 def test_one_process_alone():

@@ -84,8 +84,8 @@ class Trainer(Model):
         self.batch_size = config.train.batch_size
         self.images_per_step = config.train.images_per_step
         self._differentiate = self.differentiate
+        transfers = self.networks.synchronize(self.strategy.num_replicas_in_sync)
         # XLA compiles neither random latents nor transfers between GPUs.
-        transfers = self.networks.synchronizes and self.strategy.num_replicas_in_sync > 1
         if self.train_config.jit_compile and not transfers:
             self._differentiate = tf.function(self.differentiate, autograph=False, jit_compile=True)
         # Autograph has nothing to convert here, and takes as long as the rest of the tracing.

@@ -42,9 +42,9 @@ _FORMS = {5: _Form((2, 1), 1e-8, True), 4: _Form((1, 1), 1e-5, False)}
 class BatchNormalization(keras.layers.Layer):
     """`(x - mean) / sqrt(variance + epsilon) * gamma + beta` for each channel.
 
-    In training, mean and population variance are the batch's (that of all replicas). Moving
-    averages follow them: 0.9 of the former value, 0.1 of the batch's. As PyTorch's and unlike
-    Keras', they take n / (n - 1) times the variance of n values (a replica's). Otherwise the moving
+    In training, mean and population variance are the batch's, of which each of `replicas` may hold
+    a part. Moving averages follow them: 0.9 of the former value, 0.1 of the batch's. As PyTorch's
+    and unlike Keras', they take n / (n - 1) times the variance of n values. Otherwise the moving
     averages serve as mean and variance: an addition to the authors' code, which always takes the
     batch's. All is float32 under every dtype policy, up to the output.
 
@@ -52,6 +52,7 @@ class BatchNormalization(keras.layers.Layer):
     """
 
     momentum = 0.9
+    replicas = 1
 
     def __init__(self, epsilon: float, **kwargs: Any) -> None:
         super().__init__(autocast=False, **kwargs)
@@ -67,14 +68,20 @@ class BatchNormalization(keras.layers.Layer):
     def call(self, inputs: KerasTensor, training: bool = False) -> KerasTensor:
         inputs = ops.cast(inputs, "float32")
         if training:
-            mean = _mean_of_batch(inputs)
+            mean = self._mean_of_batch(inputs)
             centred = inputs - mean
-            variance = _mean_of_batch(ops.square(centred))
-            self._follow(mean, variance, ops.size(inputs) // inputs.shape[-1])
+            variance = self._mean_of_batch(ops.square(centred))
+            self._follow(mean, variance, ops.size(inputs) // inputs.shape[-1] * self.replicas)
         else:
             centred, variance = inputs - self.moving_mean, self.moving_variance
         outputs = centred * (self.gamma * ops.rsqrt(variance + self.epsilon)) + self.beta
         return ops.cast(outputs, self.compute_dtype)
+
+    def _mean_of_batch(self, inputs: KerasTensor) -> KerasTensor:
+        axes = tuple(range(len(inputs.shape) - 1))
+        if self.replicas == 1:
+            return ops.mean(inputs, axes)
+        return ops.moments(inputs, axes, synchronized=True)[0]
 
     def _follow(self, mean: KerasTensor, variance: KerasTensor, count: KerasTensor) -> None:
         count = ops.cast(count, "float32")
@@ -86,26 +93,22 @@ class BatchNormalization(keras.layers.Layer):
         return super().get_config() | {"epsilon": self.epsilon}
 
 
-def _mean_of_batch(inputs: KerasTensor) -> KerasTensor:
-    """The mean (channels,) of the batch (..., channels), all replicas' parts of it together."""
-    axes = tuple(range(len(inputs.shape) - 1))
-    return ops.moments(inputs, axes, synchronized=True)[0]
-
-
 class DcganNetworks(Networks):
     """A generator without a mapper, and a discriminator; either may normalise by batch."""
 
+    def synchronize(self, replicas: int) -> bool:
+        layers = [layer for part in self.parts().values() for layer in _normalizations(part)]
+        for layer in layers:
+            layer.replicas = replicas
+        return replicas > 1 and bool(layers)
+
     @property
     def linear_biases(self) -> list[keras.Variable] | None:
-        return None if _normalizes(self.discriminator) else super().linear_biases
-
-    @property
-    def synchronizes(self) -> bool:
-        return any(map(_normalizes, self.parts().values()))
+        return None if _normalizations(self.discriminator) else super().linear_biases
 
 
-def _normalizes(part: keras.Model) -> bool:
-    return any(isinstance(layer, BatchNormalization) for layer in part.layers)
+def _normalizations(part: keras.Model) -> list[BatchNormalization]:
+    return [layer for layer in part.layers if isinstance(layer, BatchNormalization)]
 
 
 def build_networks(
