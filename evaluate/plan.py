@@ -202,7 +202,7 @@ def _reading_rate(config: Config) -> float:
 def _time_steps(trainer: Trainer) -> StepCost:
     seconds = time_step(trainer, calls=1).mean
     return StepCost(
-        {name: network.count_params() for name, network in trainer.networks.parts().items()},
+        trainer.networks.parameter_counts(),
         step_flops(trainer),
         seconds,
         trainer.images_per_step / seconds,

@@ -1,5 +1,6 @@
 """What training and evaluation ask of the networks of a GAN with an encoder. See `Networks`."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -95,6 +96,13 @@ class Networks(NamedTuple):
     def parts(self) -> dict[str, keras.Model]:
         """The Keras models by name, as checkpoints hold them."""
         return {name: part for name, part in self._asdict().items() if part}
+
+    def parameter_counts(self) -> dict[str, int]:
+        """The number of trained weights of each part, by name."""
+        return {
+            name: sum(math.prod(variable.shape) for variable in part.trainable_variables)
+            for name, part in self.parts().items()
+        }
 
     def random_states(self) -> list[keras.Variable]:
         """The states of the layers' random numbers, which Keras does not count as weights."""

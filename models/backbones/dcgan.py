@@ -143,15 +143,16 @@ def _build_generator(
     latent_dim: int, resolution: int, model: DcganConfig, dtype: str
 ) -> keras.Model:
     form = _FORMS[model.kernel_size]
-    size, width = _SMALLEST_SIZE, model.generator_channels * resolution // 8
-    bias = not model.generator_batch_norm
+    use_bias = not model.generator_batch_norm
 
-    def normalize(features: KerasTensor) -> KerasTensor:
+    def normalize(features: KerasTensor, size: int) -> KerasTensor:
         if model.generator_batch_norm:
             features = BatchNormalization(form.epsilon, dtype=dtype, name=f"{size}_norm")(features)
         return keras.layers.ReLU(dtype=dtype, name=f"{size}_relu")(features)
 
-    def up(feature_maps: KerasTensor, filters: int, use_bias: bool, dtype: str) -> KerasTensor:
+    def up(
+        feature_maps: KerasTensor, size: int, filters: int, use_bias: bool, dtype: str
+    ) -> KerasTensor:
         feature_maps = keras.layers.Conv2DTranspose(
             filters,
             model.kernel_size,
@@ -164,17 +165,18 @@ def _build_generator(
         crop = keras.layers.Cropping2D((form.padding,) * 2, dtype=dtype, name=f"{size}_crop")
         return crop(feature_maps)
 
+    size, width = _SMALLEST_SIZE, model.generator_channels * resolution // 8
     latents = keras.Input((latent_dim,), name="scaled_latents")
     reshape = keras.layers.Reshape((size, size, width), dtype=dtype, name="reshape")
-    features = _dense(size * size * width, "dense", bias)(latents)
+    features = _dense(size * size * width, "dense", use_bias)(latents)
     if form.normalizes_positions:
-        feature_maps = reshape(normalize(features))
+        feature_maps = reshape(normalize(features, size))
     else:
-        feature_maps = normalize(reshape(features))
-    while (size := 2 * size) < resolution:
-        width //= 2
-        feature_maps = normalize(up(feature_maps, width, bias, dtype))
-    images = up(feature_maps, 3, False, "float32")
+        feature_maps = normalize(reshape(features), size)
+    while 2 * size < resolution:
+        size, width = 2 * size, width // 2
+        feature_maps = normalize(up(feature_maps, size, width, use_bias, dtype), size)
+    images = up(feature_maps, resolution, 3, False, "float32")
     images = keras.layers.Activation("tanh", dtype="float32", name="tanh")(images)
     return keras.Model(latents, images, name="synthesis")
 
