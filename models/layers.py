@@ -1,8 +1,8 @@
 """Layers of the three networks, built from the smallest operation upwards.
 
 All kernels start as N(0, 1) and are multiplied by `gain / sqrt(fan_in)` whenever they are used
-("equalized learning rate", Karras et al. 2018, section 4.1). The gain is 2, as in the authors'
-code; He's initialisation would be sqrt(2).
+("equalized learning rate", Karras et al. 2018, section 4.1). The default gain is 2, as in the
+authors' code; He's initialisation would be sqrt(2).
 """
 
 import math
@@ -19,23 +19,34 @@ from models.operations import (
     fir_filter,
     insert_zeros,
     leaky_relu,
+    scaled_leaky_relu,
 )
 
 Shape = tuple[int | None, ...]
-_ACTIVATIONS = {"linear": lambda outputs: outputs, "leaky_relu": leaky_relu}
+_ACTIVATIONS = {
+    "linear": lambda outputs: outputs,
+    "leaky_relu": leaky_relu,
+    "scaled_leaky_relu": scaled_leaky_relu,
+}
 
 
 class EqualizedLayer(keras.layers.Layer):
-    """Base of the layers with weights: a scaled N(0, 1) kernel, a zero bias and an activation.
+    """Base of the layers with weights: a scaled N(0, 1) kernel, a constant bias and an activation.
+
+    With a `rate_multiplier` m the kernel starts as N(0, 1) / m and the bias as `initial_bias` / m;
+    both are multiplied by m whenever they are used. Adam then changes them at m times its learning
+    rate (Karras et al. 2019, appendix C).
 
     Weights are float32 under every dtype policy. The kernel is cast after it is scaled.
     """
 
     def __init__(
         self,
-        activation: Literal["linear", "leaky_relu"] = "linear",
+        activation: Literal["linear", "leaky_relu", "scaled_leaky_relu"] = "linear",
         use_bias: bool = True,
         gain: float = 2.0,
+        rate_multiplier: float = 1.0,
+        initial_bias: float = 0.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -44,19 +55,24 @@ class EqualizedLayer(keras.layers.Layer):
         self.activation = activation
         self.use_bias = use_bias
         self.gain = gain
+        self.rate_multiplier = rate_multiplier
+        self.initial_bias = initial_bias
 
     def add_weights(self, kernel_shape: Shape, fan_in: int, bias_size: int) -> None:
-        self.multiplier = self.gain / math.sqrt(fan_in)
+        self.multiplier = self.gain * self.rate_multiplier / math.sqrt(fan_in)
         self.kernel = self.add_weight(
             shape=kernel_shape,
-            initializer=keras.initializers.RandomNormal(stddev=1.0),
+            initializer=keras.initializers.RandomNormal(stddev=1.0 / self.rate_multiplier),
             autocast=False,
             name="kernel",
         )
         self.bias = None
         if self.use_bias:
             self.bias = self.add_weight(
-                shape=(bias_size,), initializer="zeros", autocast=False, name="bias"
+                shape=(bias_size,),
+                initializer=keras.initializers.Constant(self.initial_bias / self.rate_multiplier),
+                autocast=False,
+                name="bias",
             )
 
     def scaled_kernel(self) -> KerasTensor:
@@ -65,7 +81,8 @@ class EqualizedLayer(keras.layers.Layer):
     def activate(self, outputs: KerasTensor) -> KerasTensor:
         """`activation(outputs + bias)`, in the dtype of `outputs`."""
         if self.use_bias:
-            outputs = add_bias(outputs, ops.cast(self.bias, outputs.dtype))
+            bias = self.bias if self.rate_multiplier == 1.0 else self.bias * self.rate_multiplier
+            outputs = add_bias(outputs, ops.cast(bias, outputs.dtype))
         return _ACTIVATIONS[self.activation](outputs)
 
     def get_config(self) -> dict[str, Any]:
@@ -73,6 +90,8 @@ class EqualizedLayer(keras.layers.Layer):
             "activation": self.activation,
             "use_bias": self.use_bias,
             "gain": self.gain,
+            "rate_multiplier": self.rate_multiplier,
+            "initial_bias": self.initial_bias,
         }
 
 

@@ -6,6 +6,7 @@ runs it with TensorFlow's.
 
 import contextlib
 import contextvars
+import math
 from collections.abc import Callable, Iterator
 
 import keras
@@ -153,6 +154,11 @@ def leaky_relu(inputs: KerasTensor) -> tuple[KerasTensor, Callable]:
         return slopes * upstream
 
     return outputs, gradient
+
+
+def scaled_leaky_relu(inputs: KerasTensor) -> KerasTensor:
+    """Leaky ReLU with slope 0.2, times sqrt(2): it keeps the mean square (StyleGAN2 and 3)."""
+    return leaky_relu(inputs) * math.sqrt(2.0)
 
 
 def convolve_down(feature_maps: KerasTensor, kernel: KerasTensor) -> KerasTensor:

@@ -202,6 +202,19 @@ def test_the_gradient_of_leaky_relu_by_hand():
     np.testing.assert_allclose(tape.gradient(outputs, x), [0.2, 0.2, 0.2, 1.0, 1.0])
 
 
+def test_dense_with_a_rate_multiplier_and_an_initial_bias(random):
+    inputs = random(4, 5)
+    keras.utils.set_random_seed(1)
+    layer = EqualizedDense(
+        300, activation="scaled_leaky_relu", gain=2.0, rate_multiplier=0.01, initial_bias=1.0
+    )
+    outputs = layer(inputs)
+    assert 90 < np.std(layer.kernel) < 110
+    np.testing.assert_allclose(layer.bias, np.full(300, 100.0))
+    expected = math.sqrt(2) * leak(inputs @ layer.kernel.numpy() * 0.02 / math.sqrt(5) + 1.0)
+    np.testing.assert_allclose(outputs, expected, rtol=1e-4, atol=1e-5)
+
+
 def test_an_unknown_activation_is_refused():
-    with pytest.raises(ValueError, match="use one of linear, leaky_relu, not tanh"):
+    with pytest.raises(ValueError, match="leaky_relu, scaled_leaky_relu, not tanh"):
         EqualizedDense(3, activation="tanh")

@@ -1,0 +1,202 @@
+"""What the style-based GANs share: the mapping network, mixed and truncated styles, and noise.
+
+See `build_mapper`. Styles are w, a vector (d_w,) for each layer of the synthesis network:
+(batch, num_ws, d_w) in all.
+"""
+
+import math
+from typing import Any, Literal
+
+import keras
+from keras import KerasTensor, ops
+
+from config.sections import TrainConfig
+from models.backbones.normalisation import MinibatchStddev, PixelNorm
+from models.layers import EqualizedDense, Shape
+from models.networks import Networks, ParameterGroup
+
+
+class StyleNetworks(Networks):
+    """Networks with styles between mapper and synthesis network."""
+
+    __slots__ = ()
+
+    @property
+    def mean_style(self) -> keras.Variable:
+        """The moving mean (d_w,) of the styles of training."""
+        return self.mapper.get_layer("broadcast").mean_style
+
+    @property
+    def linear_biases(self) -> list[keras.Variable] | None:
+        """As `Networks`: minibatch standard deviations are not linear."""
+        layers = self.discriminator.layers
+        has_stddev = any(isinstance(layer, MinibatchStddev) for layer in layers)
+        return None if has_stddev else super().linear_biases
+
+    def parameter_groups(self, train_config: TrainConfig) -> list[ParameterGroup]:
+        """As `Networks`, at one rate: the mapper's layers have their multiplier inside."""
+        groups = super().parameter_groups(train_config)
+        return [group._replace(rate_multiplier=1.0) for group in groups]
+
+
+def truncate(
+    styles: KerasTensor, mean_style: KerasTensor, psi: float, cutoff: int | None = None
+) -> KerasTensor:
+    """Pull the styles of the layers before `cutoff` (of all, if None) towards the mean style.
+
+    `mean + psi * (w - mean)` (Karras et al. 2019, appendix B). Input and output: (batch, num_ws,
+    d_w); mean style (d_w,).
+    """
+    truncated = mean_style + psi * (styles - mean_style)
+    return truncated if cutoff is None else mix_styles(truncated, styles, cutoff)
+
+
+def mix_styles(first: KerasTensor, second: KerasTensor, cutoff: int | KerasTensor) -> KerasTensor:
+    """The first styles for the layers before `cutoff`, the second for the others.
+
+    Style mixing of Karras et al. 2019, section 3.1. Inputs and output: (batch, num_ws, d_w).
+    """
+    is_first = ops.arange(first.shape[1]) < cutoff  # (num_ws,)
+    return ops.where(is_first[None, :, None], first, second)
+
+
+@keras.saving.register_keras_serializable(package="dlsgan")
+class BroadcastStyles(keras.layers.Layer):
+    """Repeat a style for each layer of the synthesis network.
+
+    In training its batch mean moves `mean_style` (d_w,): `decay * mean_style + (1 - decay) * mean`.
+
+    Input: (batch, d_w). Output: (batch, num_ws, d_w).
+    """
+
+    def __init__(self, num_ws: int, decay: float, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.num_ws = num_ws
+        self.decay = decay
+
+    def build(self, style_shape: Shape) -> None:
+        self.mean_style = self.add_weight(
+            shape=(style_shape[-1],),
+            initializer="zeros",
+            trainable=False,
+            aggregation="mean",
+            name="mean_style",
+        )
+
+    def call(self, style: KerasTensor, training: bool = False) -> KerasTensor:
+        if training:
+            mean = ops.stop_gradient(ops.mean(style, axis=0))
+            self.mean_style.assign(self.decay * self.mean_style + (1.0 - self.decay) * mean)
+        return ops.repeat(style[:, None, :], self.num_ws, axis=1)
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"num_ws": self.num_ws, "decay": self.decay}
+
+
+@keras.saving.register_keras_serializable(package="dlsgan")
+class MixStyles(keras.layers.Layer):
+    """In training, with a probability, mix each sample's styles with those of the sample before it.
+
+    The cutoff is one for the batch, from 1 to num_ws - 1. See `mix_styles`.
+
+    Input and output: (batch, num_ws, d_w).
+    """
+
+    def __init__(self, probability: float, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.probability = probability
+        self.random = keras.random.SeedGenerator()
+
+    def call(self, styles: KerasTensor, training: bool = False) -> KerasTensor:
+        if not training:
+            return styles
+        layers = styles.shape[1]
+        cutoff = keras.random.randint((), 1, layers, seed=self.random)
+        is_mixed = keras.random.uniform((), seed=self.random) < self.probability
+        cutoff = ops.where(is_mixed, cutoff, layers)
+        return mix_styles(styles, ops.roll(styles, 1, axis=0), cutoff)
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"probability": self.probability}
+
+
+@keras.saving.register_keras_serializable(package="dlsgan")
+class Noise(keras.layers.Layer):
+    """Add noise times a trained strength, which starts at 0: a scalar, or one for each channel.
+
+    The noise is a constant N(0, 1) map (1, height, width, 1). With `is_random` and in training each
+    sample gets a new one.
+
+    Input and output: (batch, height, width, channels).
+    """
+
+    def __init__(self, is_random: bool = False, per_channel: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.is_random = is_random
+        self.per_channel = per_channel
+        self.random = keras.random.SeedGenerator() if is_random else None
+
+    def build(self, feature_maps_shape: Shape) -> None:
+        _, height, width, channels = feature_maps_shape
+        self.constant = self.add_weight(
+            shape=(1, height, width, 1),
+            initializer=keras.initializers.RandomNormal(stddev=1.0),
+            trainable=False,
+            name="constant",
+        )
+        self.strength = self.add_weight(
+            shape=(channels,) if self.per_channel else (), initializer="zeros", name="strength"
+        )
+
+    def call(self, feature_maps: KerasTensor, training: bool = False) -> KerasTensor:
+        noise = self.constant
+        if self.is_random and training:
+            batch, height, width, _ = ops.shape(feature_maps)
+            noise = keras.random.normal(
+                (batch, height, width, 1), dtype=self.compute_dtype, seed=self.random
+            )
+        return feature_maps + noise * self.strength
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {
+            "is_random": self.is_random,
+            "per_channel": self.per_channel,
+        }
+
+
+def build_mapper(
+    latent_dim: int,
+    num_ws: int,
+    style_units: int,
+    layers: int,
+    rate_multiplier: float,
+    average_decay: float,
+    activation: Literal["leaky_relu", "scaled_leaky_relu"] = "scaled_leaky_relu",
+    normalize_latents: bool = False,
+    mixing_probability: float = 0.0,
+) -> keras.Model:
+    """The mapping network (Karras et al. 2019, figure 1b), float32 under every precision.
+
+    StyleGAN has plain leaky ReLUs and their gain sqrt(2) in the weights, StyleGAN2 and 3 the other
+    way round. `num_ws` is the number of styles that the synthesis network takes.
+
+    Input: scaled latents z∘s (batch, latent_dim). Output: styles (batch, num_ws, style_units).
+    """
+    gain = math.sqrt(2.0) if activation == "leaky_relu" else 1.0
+    latents = style = keras.Input((latent_dim,), name="scaled_latents")
+    if normalize_latents:
+        style = PixelNorm(dtype="float32", name="normalize")(style)
+    for index in range(layers):
+        dense = EqualizedDense(
+            style_units,
+            activation=activation,
+            gain=gain,
+            rate_multiplier=rate_multiplier,
+            dtype="float32",
+            name=f"dense_{index}",
+        )
+        style = dense(style)
+    styles = BroadcastStyles(num_ws, average_decay, dtype="float32", name="broadcast")(style)
+    if mixing_probability:
+        styles = MixStyles(mixing_probability, dtype="float32", name="mix")(styles)
+    return keras.Model(latents, styles, name="mapper")
