@@ -1,10 +1,11 @@
 """The networks that a config chooses, each kind with keys of its own. See `ModelConfig`."""
 
+import json
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, Field
 
-from config.values import STRICT, Layers, Width
+from config.values import STRICT, Count, FirstResolution, Layers, Weight, Width
 
 
 class Backbone(BaseModel):
@@ -91,7 +92,75 @@ class DcganConfig(Backbone):
         )
 
 
-_Backbones = DlsganConfig | DlsganLaterConfig | DcganConfig
+class KarrasConfig(Backbone):
+    """What Progressive GAN and the StyleGANs have in common (Karras et al. 2018 to 2021)."""
+
+    channel_base: Annotated[int, Field(ge=4, le=2**20)] = 16384  # channels: this / height
+    channel_max: Width = 512
+    minibatch_stddev_group: Annotated[int, Field(ge=0, le=1024)] = 4
+    minibatch_stddev_features: Count = 1
+    normalize_latents: bool = False
+    allow_ambiguous_latents: bool = False
+
+    def channels(self, size: int) -> int:
+        """Channels of feature maps (size, size)."""
+        return min(max(self.channel_base // size, 1), self.channel_max)
+
+    def ambiguities(self) -> dict[str, str]:
+        """The keys whose values give an image more than one latent, and why."""
+        if not self.normalize_latents:
+            return {}
+        return {"normalize_latents": "all latents of one direction make the same image"}
+
+    def check(self, resolution: int, batch_size: int) -> None:
+        for key, reason in self.ambiguities().items():
+            if not self.allow_ambiguous_latents:
+                raise ValueError(
+                    f"model.{key}: {reason}, so no encoder can recover it: leave the key out, or "
+                    "set model.allow_ambiguous_latents to true. "
+                    f"Received: {json.dumps(getattr(self, key))}"
+                )
+        channels, features = self.channels(4), self.minibatch_stddev_features
+        if channels % features:
+            raise ValueError(
+                f"model.minibatch_stddev_features: use a divisor of the {channels} channels at "
+                f"4x4. Received: {features}"
+            )
+
+
+class GrowingConfig(KarrasConfig):
+    """What Progressive GAN and StyleGAN have in common: they grow while they are trained."""
+
+    grow: bool = True
+    first_resolution: FirstResolution = 4
+    stage_kimg: Weight = 600.0  # thousands of real images at a size
+    fade_kimg: Weight = 600.0  # and while the next size is faded in
+
+    def stages(self, resolution: int) -> int:
+        """The sizes of images from 4x4 to the full one; one without growing."""
+        return resolution.bit_length() - 2 if self.grow else 1
+
+    def check(self, resolution: int, batch_size: int) -> None:
+        super().check(resolution, batch_size)
+        if self.first_resolution > resolution:
+            raise ValueError(
+                "model.first_resolution: growing begins at or below data.resolution, "
+                f"{resolution}. Received: {self.first_resolution}"
+            )
+
+    def rough_size(self, resolution: int, latent_dim: int) -> int:
+        sizes = [4 << doubling for doubling in range(resolution.bit_length() - 2)]
+        blocks = sum(2 * 9 * 2 * self.channels(size) ** 2 for size in sizes)  # two networks
+        return blocks + 16 * self.channels(4) * (latent_dim + self.channels(2))
+
+
+class ProgressiveGanConfig(GrowingConfig):
+    """Progressive GAN (`models/backbones/progressive_gan.py`)."""
+
+    backbone: Literal["progressive_gan"] = "progressive_gan"
+
+
+_Backbones = DlsganConfig | DlsganLaterConfig | DcganConfig | ProgressiveGanConfig
 BACKBONES: dict[str, type[Backbone]] = {
     backbone.model_fields["backbone"].default: backbone for backbone in get_args(_Backbones)
 }

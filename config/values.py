@@ -25,6 +25,12 @@ def _check_power_of_two(value: int) -> int:
     return value
 
 
+def _check_growing_size(value: int) -> int:
+    if value & (value - 1):
+        raise ValueError("use a power of two from 4 to 1024")
+    return value
+
+
 def _check_source(value: str) -> str:
     if value != "digits" and not re.fullmatch(r"(folder|zip|celeba|tfrecord|tfds):.+", value):
         raise ValueError(f"use {SOURCES}")
@@ -89,6 +95,7 @@ ImageCount = Annotated[int, Field(ge=1, le=10**9)]
 Width = Annotated[int, Field(ge=1, le=2**14)]
 Layers = Annotated[int, Field(ge=1, le=64)]
 Resolution = Annotated[int, Field(ge=8, le=1024), AfterValidator(_check_power_of_two)]
+FirstResolution = Annotated[int, Field(ge=4, le=1024), AfterValidator(_check_growing_size)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Seeds = Annotated[
     list[Seed], Field(min_length=1, max_length=MOST_SEEDS), AfterValidator(check_unique)

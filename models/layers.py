@@ -202,6 +202,30 @@ class ModulatedConv2D(EqualizedLayer):
 
 
 @keras.saving.register_keras_serializable(package="dlsgan")
+class Bias(keras.layers.Layer):
+    """Add a trained value to each channel, then take the leaky ReLU with `leaky`.
+
+    Input and output: (..., channels).
+    """
+
+    def __init__(self, leaky: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.leaky = leaky
+
+    def build(self, input_shape: Shape) -> None:
+        self.bias = self.add_weight(
+            shape=(input_shape[-1],), initializer="zeros", autocast=False, name="bias"
+        )
+
+    def call(self, inputs: KerasTensor) -> KerasTensor:
+        outputs = add_bias(inputs, ops.cast(self.bias, inputs.dtype))
+        return leaky_relu(outputs) if self.leaky else outputs
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"leaky": self.leaky}
+
+
+@keras.saving.register_keras_serializable(package="dlsgan")
 class LearnedConstant(keras.layers.Layer):
     """A trainable N(0, 1) constant, repeated for each sample.
 

@@ -1,7 +1,7 @@
 """What training and evaluation ask of the networks of a GAN with an encoder. See `Networks`."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
 import keras
@@ -58,6 +58,17 @@ class Networks(NamedTuple):
     def encode(self, images: Any) -> Any:
         """E(x): recovered latents (batch, d_z), unscaled, of images (batch, height, width, 3)."""
         return self.discriminate(images)[1]
+
+    def present(self) -> "Networks":
+        """The networks as they are now: those of one stage, where networks grow."""
+        return self
+
+    def for_each_stage(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """A function that contains `function` once for each stage of networks that grow.
+
+        It runs the present one. `function` may take gradients of the networks.
+        """
+        return function
 
     def parameter_groups(self, train_config: TrainConfig) -> list[ParameterGroup]:
         """All trainable variables: first the generator's groups, then the discriminator's."""

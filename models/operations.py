@@ -7,7 +7,7 @@ runs it with TensorFlow's.
 import contextlib
 import contextvars
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import keras
 import numpy as np
@@ -19,30 +19,37 @@ LEAKY_SLOPE = 0.2
 _has_own_gradient = contextvars.ContextVar("_has_own_gradient", default=True)
 
 
-def fir_filter(feature_maps: KerasTensor, gain: float = 1.0, stride: int = 1) -> KerasTensor:
-    """Low-pass filter every channel with the binomial [1, 3, 3, 1] x [1, 3, 3, 1] / 64.
+def fir_filter(
+    feature_maps: KerasTensor,
+    gain: float = 1.0,
+    stride: int = 1,
+    taps: Sequence[float] = FIR_TAPS,
+) -> KerasTensor:
+    """Low-pass filter every channel with taps x taps: the binomial [1, 3, 3, 1] x [1, 3, 3, 1] / 64.
 
     Zero 'SAME' padding adds one row and column before the feature maps and two after them, or one
-    after them with stride 2.
+    after them with stride 2 or with three taps.
 
     Input: (batch, height, width, channels). Output: the same, height and width divided by `stride`.
     """
     is_bfloat16 = keras.backend.standardize_dtype(feature_maps.dtype) == "bfloat16"
-    if stride == 2 and is_bfloat16 and _has_own_gradient.get():
-        return _fir_filter_down(feature_maps, gain)
-    return _fir_filter(feature_maps, gain, stride)
+    if stride == 2 and len(taps) == 4 and is_bfloat16 and _has_own_gradient.get():
+        return _fir_filter_down(feature_maps, gain, taps)
+    return _fir_filter(feature_maps, gain, stride, taps)
 
 
-def _fir_filter(feature_maps: KerasTensor, gain: float, stride: int = 1) -> KerasTensor:
-    taps = np.outer(FIR_TAPS, FIR_TAPS) * gain / sum(FIR_TAPS) ** 2  # (4, 4)
-    kernel = np.repeat(taps[:, :, None, None], feature_maps.shape[-1], axis=2)
-    kernel = ops.convert_to_tensor(kernel, dtype=feature_maps.dtype)  # (4, 4, channels, 1)
+def _fir_filter(
+    feature_maps: KerasTensor, gain: float, stride: int = 1, taps: Sequence[float] = FIR_TAPS
+) -> KerasTensor:
+    kernel = np.outer(taps, taps) * gain / sum(taps) ** 2  # (taps, taps)
+    kernel = np.repeat(kernel[:, :, None, None], feature_maps.shape[-1], axis=2)
+    kernel = ops.convert_to_tensor(kernel, dtype=feature_maps.dtype)  # (taps, taps, channels, 1)
     return ops.depthwise_conv(
         feature_maps, kernel, strides=stride, padding="same", data_format=CHANNELS_LAST
     )
 
 
-def _fir_filter_down(feature_maps: KerasTensor, gain: float) -> KerasTensor:
+def _fir_filter_down(feature_maps: KerasTensor, gain: float, taps: Sequence[float]) -> KerasTensor:
     """`_fir_filter` with stride 2, whose gradient is `_fir_filter` with zeros between its inputs.
 
     In bfloat16 on CPUs, TensorFlow's own gradient takes ten times as long and more.
@@ -51,9 +58,9 @@ def _fir_filter_down(feature_maps: KerasTensor, gain: float) -> KerasTensor:
     @ops.custom_gradient
     def filter_down(feature_maps: KerasTensor) -> tuple[KerasTensor, Callable]:
         def gradient(upstream: KerasTensor) -> KerasTensor:
-            return _fir_filter(insert_zeros(upstream, before=1, after=0), gain)
+            return _fir_filter(insert_zeros(upstream, before=1, after=0), gain, taps=taps)
 
-        return _fir_filter(feature_maps, gain, stride=2), gradient
+        return _fir_filter(feature_maps, gain, 2, taps), gradient
 
     return filter_down(feature_maps)
 

@@ -1,9 +1,10 @@
 """The kinds of networks, by the names that `model.backbone` has for them."""
 
-from models.backbones import dcgan, dlsgan, dlsgan_later
+from models.backbones import dcgan, dlsgan, dlsgan_later, progressive_gan
 
 BUILDERS = {
     "dcgan": dcgan.build_networks,
     "dlsgan": dlsgan.build_networks,
     "dlsgan_later": dlsgan_later.build_networks,
+    "progressive_gan": progressive_gan.build_networks,
 }

@@ -10,74 +10,16 @@ from functools import partial
 from typing import Any
 
 import keras
-from keras import KerasTensor, ops
+from keras import KerasTensor
 
 from config.backbones import DlsganLaterConfig
 from models.discriminator import add_heads
-from models.layers import EqualizedConv2D, EqualizedDense, EqualizedLayer, Shape
+from models.layers import Bias, EqualizedConv2D, EqualizedDense
 from models.networks import Networks
-from models.operations import CHANNELS_LAST, add_bias, fir_filter, insert_zeros, leaky_relu
+from models.operations import fir_filter, insert_zeros
+from models.resampling import Resample2x
 
 _FIRST_SIZE = 4
-
-
-@keras.saving.register_keras_serializable(package="dlsgan")
-class Resample2x(EqualizedLayer):
-    """A 3x3 convolution that doubles or halves height and width, with a low-pass filter.
-
-    The sum of the kernel, shifted by 0 and 1 along each axis, is a 4x4 kernel: to double, for a
-    transposed convolution with stride 2, before the filter; to halve, divided by 4, for a
-    convolution with stride 2, after the filter (Karras et al. 2018, `Conv0_up`, `Conv1_down`).
-
-    Input: (batch, height, width, in). Output: (batch, 2 * height, 2 * width, filters) with
-    `upsample`, otherwise half the height and width.
-    """
-
-    def __init__(self, filters: int, upsample: bool, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.filters, self.upsample = filters, upsample
-
-    def build(self, input_shape: Shape) -> None:
-        channels = input_shape[-1]
-        ends = (self.filters, channels) if self.upsample else (channels, self.filters)
-        self.add_weights((3, 3, *ends), 9 * channels, bias_size=self.filters)
-
-    def call(self, feature_maps: KerasTensor) -> KerasTensor:
-        padded = ops.pad(self.scaled_kernel(), ((1, 1), (1, 1), (0, 0), (0, 0)))  # (5, 5, ...)
-        kernel = padded[1:, 1:] + padded[1:, :-1] + padded[:-1, 1:] + padded[:-1, :-1]
-        options = {"strides": 2, "padding": "same", "data_format": CHANNELS_LAST}
-        if self.upsample:
-            outputs = fir_filter(ops.conv_transpose(feature_maps, kernel, **options))
-        else:
-            outputs = ops.conv(fir_filter(feature_maps), kernel / 4.0, **options)
-        return self.activate(outputs)
-
-    def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {"filters": self.filters, "upsample": self.upsample}
-
-
-@keras.saving.register_keras_serializable(package="dlsgan")
-class Bias(keras.layers.Layer):
-    """Add a trained value to each channel, then take the leaky ReLU with `leaky`.
-
-    Input and output: (..., channels).
-    """
-
-    def __init__(self, leaky: bool = False, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.leaky = leaky
-
-    def build(self, input_shape: Shape) -> None:
-        self.bias = self.add_weight(
-            shape=(input_shape[-1],), initializer="zeros", autocast=False, name="bias"
-        )
-
-    def call(self, inputs: KerasTensor) -> KerasTensor:
-        outputs = add_bias(inputs, ops.cast(self.bias, inputs.dtype))
-        return leaky_relu(outputs) if self.leaky else outputs
-
-    def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {"leaky": self.leaky}
 
 
 @keras.saving.register_keras_serializable(package="dlsgan")
