@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, Field
 
-from config.values import STRICT, Count, FirstResolution, Layers, Weight, Width
+from config.values import STRICT, AverageDecay, Count, FirstResolution, Layers, Rate, Weight, Width
 
 
 class Backbone(BaseModel):
@@ -160,7 +160,87 @@ class ProgressiveGanConfig(GrowingConfig):
     backbone: Literal["progressive_gan"] = "progressive_gan"
 
 
-_Backbones = DlsganConfig | DlsganLaterConfig | DcganConfig | ProgressiveGanConfig
+class StyledConfig(KarrasConfig):
+    """What the StyleGANs have in common: a mapping network."""
+
+    style_units: Width = 512
+    mapping_layers: Layers = 8
+    mapping_rate_multiplier: Rate = 0.01  # of the learning rate; it is inside the weights
+    average_style_decay: AverageDecay = 0.995
+    style_mixing_probability: Annotated[float, Field(ge=0, le=1)] = 0.0
+
+    def ambiguities(self) -> dict[str, str]:
+        ambiguities = super().ambiguities()
+        if self.style_mixing_probability:
+            ambiguities["style_mixing_probability"] = "an image is made of two latents"
+        return ambiguities
+
+
+class NoisyConfig(StyledConfig):
+    """What StyleGAN and StyleGAN2 have in common: noise at each layer."""
+
+    noise: Literal["none", "fixed", "random"] = "fixed"
+
+    def ambiguities(self) -> dict[str, str]:
+        ambiguities = super().ambiguities()
+        if self.noise == "random":
+            ambiguities["noise"] = "one latent makes many images"
+        return ambiguities
+
+
+class StyleGan2Config(NoisyConfig):
+    """StyleGAN2 (`models/backbones/stylegan2.py`), configuration F; E has half the base."""
+
+    backbone: Literal["stylegan2"] = "stylegan2"
+    channel_base: Annotated[int, Field(ge=4, le=2**20)] = 32768
+
+    def rough_size(self, resolution: int, latent_dim: int) -> int:
+        return 0
+
+
+class StyleGan3Config(StyledConfig):
+    """What both configurations of StyleGAN3 have in common (`models/backbones/stylegan3.py`)."""
+
+    kernel_size: ClassVar[int]
+    widening: ClassVar[int]  # of the generator's channels
+    radial_filters: ClassVar[bool]
+
+    channel_base: Annotated[int, Field(ge=4, le=2**20)] = 32768
+    mapping_layers: Layers = 2
+    average_style_decay: AverageDecay = 0.998
+    magnitude_average_decay: AverageDecay = 0.999
+
+    def rough_size(self, resolution: int, latent_dim: int) -> int:
+        return 0
+
+
+class StyleGan3TConfig(StyleGan3Config):
+    """StyleGAN3-T: translation equivariant."""
+
+    backbone: Literal["stylegan3_t"] = "stylegan3_t"
+    kernel_size: ClassVar[int] = 3
+    widening: ClassVar[int] = 1
+    radial_filters: ClassVar[bool] = False
+
+
+class StyleGan3RConfig(StyleGan3Config):
+    """StyleGAN3-R: rotation equivariant too."""
+
+    backbone: Literal["stylegan3_r"] = "stylegan3_r"
+    kernel_size: ClassVar[int] = 1
+    widening: ClassVar[int] = 2
+    radial_filters: ClassVar[bool] = True
+
+
+_Backbones = (
+    DlsganConfig
+    | DlsganLaterConfig
+    | DcganConfig
+    | ProgressiveGanConfig
+    | StyleGan2Config
+    | StyleGan3TConfig
+    | StyleGan3RConfig
+)
 BACKBONES: dict[str, type[Backbone]] = {
     backbone.model_fields["backbone"].default: backbone for backbone in get_args(_Backbones)
 }

@@ -66,16 +66,18 @@ def _fir_filter_down(feature_maps: KerasTensor, gain: float, taps: Sequence[floa
 
 
 def insert_zeros(feature_maps: KerasTensor, before: int, after: int) -> KerasTensor:
-    """Insert zeros before and after each row and each column, one in all.
+    """Insert rows of zeros before and after each row, and columns before and after each column.
 
-    Input: (batch, height, width, channels). Output: (batch, 2 * height, 2 * width, channels).
+    Input: (batch, height, width, channels). Output: (batch, n * height, n * width, channels), with
+    n = 1 + before + after.
     """
     _, height, width, channels = feature_maps.shape
     cells = ops.reshape(feature_maps, (-1, height, 1, width, 1, channels))
     zeros = (before, after)
     cells = ops.pad(cells, ((0, 0), (0, 0), zeros, (0, 0), zeros, (0, 0)))
-    # (batch, height, 2, width, 2, channels)
-    return ops.reshape(cells, (-1, 2 * height, 2 * width, channels))
+    times = 1 + before + after
+    # (batch, height, times, width, times, channels)
+    return ops.reshape(cells, (-1, times * height, times * width, channels))
 
 
 def _convolve_with_stride(

@@ -45,3 +45,26 @@ def drift_penalty(real_adversarial: tf.Tensor) -> tf.Tensor:
 def mix(real_images: tf.Tensor, fake_images: tf.Tensor, factors: tf.Tensor) -> tf.Tensor:
     """Points between real and generated images (batch, height, width, 3), at factors (batch,)."""
     return real_images + factors[:, None, None, None] * (fake_images - real_images)
+
+
+def path_lengths(style_gradient: tf.Tensor) -> tf.Tensor:
+    """How far images move with w: the root of the mean over layers of the squared norm of J.
+
+    J, the input, is the gradient (batch, num_ws, d_w) with respect to w of `sum(images * noise) /
+    sqrt(height * width)`, with noise from N(0, 1) (Karras et al. 2020, section 3.2). Output:
+    (batch,).
+    """
+    squares = tf.reduce_sum(tf.square(style_gradient), axis=2)  # (batch, num_ws)
+    return tf.sqrt(tf.reduce_mean(squares, axis=1))
+
+
+def path_length_penalty(
+    lengths: tf.Tensor, mean_length: tf.Tensor, decay: float = 0.99
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """`(length - mean)^2`, and the moving mean of lengths (Karras et al. 2020, section 3.2).
+
+    As the authors' code does: the mean moves first, by 1 - `decay`, and has a gradient. Input:
+    path lengths (batch,) and the mean so far, 0 at first. Output: penalties (batch,), new mean.
+    """
+    mean_length = decay * mean_length + (1.0 - decay) * tf.reduce_mean(lengths)
+    return tf.square(lengths - mean_length), mean_length
