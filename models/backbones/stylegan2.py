@@ -61,9 +61,10 @@ class DemodulatedConv2D(EqualizedLayer):
         upsample: bool = False,
         demodulation: bool = True,
         noise: Literal["none", "fixed", "random"] = "none",
+        gain: float = 1.0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**({"gain": 1.0} | kwargs))
+        super().__init__(gain=gain, **kwargs)
         self.filters = filters
         self.kernel_size = kernel_size
         self.upsample = upsample
@@ -171,13 +172,13 @@ def build_networks(
         normalize_latents=model.normalize_latents,
         mixing_probability=model.style_mixing_probability,
     )
-    synthesis = _build_synthesis(num_ws, resolution, model, dtype)
+    synthesis = build_synthesis(num_ws, resolution, model, dtype)
     discriminator = build_discriminator(latent_dim, resolution, model, log_variance, dtype)
     return StyleNetworks(mapper, synthesis, discriminator)
 
 
-def _build_synthesis(
-    num_ws: int, resolution: int, model: StyleGan2Config, dtype: str
+def build_synthesis(
+    num_ws: int, resolution: int, model: StyleGan2Config, dtype: str = "float32"
 ) -> keras.Model:
     """From styles (batch, num_ws, style_units) to images (batch, resolution, resolution, 3)."""
     styles = keras.Input((num_ws, model.style_units), name="styles")
