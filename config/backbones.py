@@ -188,6 +188,13 @@ class NoisyConfig(StyledConfig):
         return ambiguities
 
 
+class StyleGanConfig(GrowingConfig, NoisyConfig):
+    """StyleGAN (`models/backbones/stylegan.py`)."""
+
+    backbone: Literal["stylegan"] = "stylegan"
+    first_resolution: FirstResolution = 8
+
+
 class StyleGan2Config(NoisyConfig):
     """StyleGAN2 (`models/backbones/stylegan2.py`), configuration F; E has half the base."""
 
@@ -237,6 +244,7 @@ _Backbones = (
     | DlsganLaterConfig
     | DcganConfig
     | ProgressiveGanConfig
+    | StyleGanConfig
     | StyleGan2Config
     | StyleGan3TConfig
     | StyleGan3RConfig

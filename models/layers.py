@@ -227,22 +227,25 @@ class Bias(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="dlsgan")
 class LearnedConstant(keras.layers.Layer):
-    """A trainable N(0, 1) constant, repeated for each sample.
+    """A trainable constant that starts as N(0, 1), or as ones, repeated for each sample.
 
     It takes the batch size from the style and ignores the style's values.
 
     Input: style (batch, style_units). Output: (batch, size, size, channels).
     """
 
-    def __init__(self, size: int, channels: int, **kwargs: Any) -> None:
+    def __init__(
+        self, size: int, channels: int, start: Literal["normal", "ones"] = "normal", **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.size = size
         self.channels = channels
+        self.start = start
 
     def build(self, style_shape: Shape) -> None:
         self.constant = self.add_weight(
             shape=(1, self.size, self.size, self.channels),
-            initializer=keras.initializers.RandomNormal(stddev=1.0),
+            initializer="ones" if self.start == "ones" else keras.initializers.RandomNormal(0, 1),
             name="constant",
         )
 
@@ -250,7 +253,11 @@ class LearnedConstant(keras.layers.Layer):
         return ops.repeat(self.constant, ops.shape(style)[0], axis=0)
 
     def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {"size": self.size, "channels": self.channels}
+        return super().get_config() | {
+            "size": self.size,
+            "channels": self.channels,
+            "start": self.start,
+        }
 
 
 @keras.saving.register_keras_serializable(package="dlsgan")

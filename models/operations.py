@@ -25,7 +25,7 @@ def fir_filter(
     stride: int = 1,
     taps: Sequence[float] = FIR_TAPS,
 ) -> KerasTensor:
-    """Low-pass filter every channel with taps x taps: the binomial [1, 3, 3, 1] x [1, 3, 3, 1] / 64.
+    """Low-pass filter every channel with the binomial [1, 3, 3, 1] x [1, 3, 3, 1] / 64, or others.
 
     Zero 'SAME' padding adds one row and column before the feature maps and two after them, or one
     after them with stride 2 or with three taps.

@@ -4,16 +4,15 @@ See `build_discriminator`.
 """
 
 from collections.abc import Callable, Sequence
-from functools import cache, reduce
-from typing import Any
+from functools import cache
 
 import keras
 from keras import KerasTensor
 
 from config.backbones import GrowingConfig
-from models.backbones.growth import FIRST_SIZE, GAIN, Fade, halve
-from models.backbones.normalisation import MinibatchStddev
-from models.layers import EqualizedConv2D, EqualizedDense
+from models.backbones.growth import GAIN, Fade, LevelOfDetail, halve
+from models.backbones.heads import FIRST_SIZE, build_heads
+from models.layers import EqualizedConv2D
 from models.resampling import Resample2x
 
 
@@ -21,7 +20,7 @@ def build_discriminator(
     latent_dim: int,
     resolution: int,
     model: GrowingConfig,
-    fade: Fade,
+    detail: LevelOfDetail,
     taps: Sequence[float] | None = None,
     log_variance: bool = False,
     dtype: str = "float32",
@@ -42,58 +41,25 @@ def build_discriminator(
         return EqualizedConv2D(model.channels(size), 1, name=f"{size}_from_rgb", **leaky)
 
     @cache
-    def block(size: int) -> list[keras.layers.Layer]:
+    def block(size: int) -> Callable[[KerasTensor], KerasTensor]:
         convolution = EqualizedConv2D(model.channels(size), 3, name=f"{size}_conv", **leaky)
         down = Resample2x(model.channels(size // 2), False, taps, name=f"{size}_down", **leaky)
-        return [convolution, down]
+        return lambda feature_maps: down(convolution(feature_maps))
 
-    heads = _build_heads(latent_dim, model, log_variance, leaky)
+    heads = build_heads(latent_dim, model.channels(FIRST_SIZE // 2), model, log_variance, leaky)
     images = inputs = keras.Input((resolution, resolution, 3), name="images")
+    lod = detail(images) if model.grow else None
     outputs = []
     for level in range(model.stages(resolution)):
         size = resolution >> level
         feature_maps = from_rgb(size)(images)
         if size > FIRST_SIZE:
-            feature_maps = _chain(block(size), feature_maps)
+            feature_maps = block(size)(feature_maps)
         if size > FIRST_SIZE and model.grow:
             images = halve()(images)
-            feature_maps = fade(feature_maps, from_rgb(size // 2)(images), level=level)
+            fade = Fade(level, dtype=dtype, name=f"{size}_fade")
+            feature_maps = fade(feature_maps, from_rgb(size // 2)(images), lod)
         while (size := size // 2) > FIRST_SIZE:
-            feature_maps = _chain(block(size), feature_maps)
+            feature_maps = block(size)(feature_maps)
         outputs += heads(feature_maps)
     return keras.Model(inputs, outputs, name="discriminator")
-
-
-def _build_heads(
-    latent_dim: int, model: GrowingConfig, log_variance: bool, leaky: dict[str, Any]
-) -> Callable[[KerasTensor], list[KerasTensor]]:
-    """A function from feature maps (batch, 4, 4, channels) to the outputs of a stage.
-
-    The layers after the minibatch standard deviation run twice, with it and with zeros in its
-    place: the recovered latents of an image do not depend on its batch.
-    """
-    linear = {"gain": 1.0, "dtype": "float32"}
-    group, features = model.minibatch_stddev_group, model.minibatch_stddev_features
-    stddev = MinibatchStddev(group, features, dtype=leaky["dtype"], name="stddev")
-    last = [
-        EqualizedConv2D(model.channels(FIRST_SIZE), 3, name=f"{FIRST_SIZE}_conv", **leaky),
-        keras.layers.Flatten(dtype="float32", name="flatten"),
-        EqualizedDense(
-            model.channels(FIRST_SIZE // 2), name="dense", **leaky | {"dtype": "float32"}
-        ),
-    ]
-    adversarial = EqualizedDense(1, name="adversarial", **linear)
-    values = keras.layers.Reshape((), dtype="float32", name="adversarial_values")
-    names = ["latent", "log_variance"] if log_variance else ["latent"]
-    encoders = [EqualizedDense(latent_dim, name=name, **linear) for name in names]
-
-    def heads(feature_maps: KerasTensor) -> list[KerasTensor]:
-        inputs = stddev(feature_maps) if group else [feature_maps]
-        features = [_chain(last, maps) for maps in inputs]  # (batch, n) each
-        return [values(adversarial(features[0])), *(encode(features[-1]) for encode in encoders)]
-
-    return heads
-
-
-def _chain(layers: Sequence[keras.layers.Layer], inputs: KerasTensor) -> KerasTensor:
-    return reduce(lambda outputs, layer: layer(outputs), layers, inputs)

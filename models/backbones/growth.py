@@ -16,11 +16,10 @@ from typing import Any
 import keras
 from keras import KerasTensor, ops
 
-from models.backbones.normalisation import MinibatchStddev
-from models.networks import Networks
+from models.backbones.heads import FIRST_SIZE, KarrasNetworks
+from models.layers import Shape
 from models.operations import CHANNELS_LAST
 
-FIRST_SIZE = 4
 GAIN = math.sqrt(2.0)  # He's
 _fixed_stage = contextvars.ContextVar("_fixed_stage", default=None)
 double = partial(keras.layers.UpSampling2D, 2, interpolation="nearest", dtype="float32")
@@ -28,53 +27,65 @@ halve = partial(keras.layers.AveragePooling2D, 2, dtype="float32")
 
 
 @keras.saving.register_keras_serializable(package="dlsgan")
-class Fade(keras.layers.Layer):
-    """Blend a level's outputs with those of the next: `higher + (lower - higher) * t`.
+class LevelOfDetail(keras.layers.Layer):
+    """The lod as a weight that starts at 0 and is not trained. All networks share one such layer.
 
-    t is `lod - level`, kept between 0 and 1. Generator and discriminator share the layer, and so
-    its weight `lod`, which starts at 0 and is not trained.
-
-    Input: two tensors of one shape, and the level from 0. Output: the same shape.
+    Input: any tensor, which it ignores. Output: a scalar.
     """
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(autocast=False, **kwargs)
-
-    def build(self, *_: Any) -> None:
+    def build(self, _: Shape) -> None:
         self.lod = self.add_weight(
             shape=(),
             initializer="zeros",
             trainable=False,
-            autocast=False,
             aggregation="only_first_replica",
             name="lod",
         )
 
-    def call(self, higher: KerasTensor, lower: KerasTensor, level: int) -> KerasTensor:
-        share = ops.cast(ops.clip(self.lod - level, 0.0, 1.0), higher.dtype)
+    def call(self, _: KerasTensor) -> KerasTensor:
+        return ops.convert_to_tensor(self.lod)
+
+
+@keras.saving.register_keras_serializable(package="dlsgan")
+class Fade(keras.layers.Layer):
+    """Blend a level's outputs with those of the next: `higher + (lower - higher) * t`.
+
+    t is `lod - level`, kept between 0 and 1.
+
+    Input: two tensors of one shape, and the lod. Output: the same shape.
+    """
+
+    def __init__(self, level: int, **kwargs: Any) -> None:
+        super().__init__(autocast=False, **kwargs)
+        self.level = level
+
+    def call(self, higher: KerasTensor, lower: KerasTensor, lod: KerasTensor) -> KerasTensor:
+        share = ops.cast(ops.clip(lod - self.level, 0.0, 1.0), higher.dtype)
         return higher + (lower - higher) * share
 
-    def compute_output_shape(self, higher_shape: Any, *_: Any) -> Any:
-        return higher_shape
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"level": self.level}
 
 
-def fade_images(images: Sequence[KerasTensor], fade: Fade) -> list[KerasTensor]:
+def fade_images(images: Sequence[KerasTensor], lod: KerasTensor | None) -> list[KerasTensor]:
     """The generator's images of each stage, at the full size; the first is that with all layers.
 
-    Input: RGB images of each size, from the smallest to the full one, or of the full one alone.
+    Input: RGB images of each size, from the smallest to the full one, and the lod; or images of the
+    full size alone.
     """
     stages = []
     for level in range(len(images)):
         *smaller, image = images[: len(images) - level]
         if smaller:
-            image = fade(image, double()(smaller[-1]), level=level)
+            fade = Fade(level, dtype="float32", name=f"{image.shape[1]}_fade")
+            image = fade(image, double()(smaller[-1]), lod)
         for _ in range(level):
             image = double()(image)
         stages.append(image)
     return stages
 
 
-class GrowingNetworks(Networks):
+class GrowingNetworks(KarrasNetworks):
     """Networks that grow: their models have outputs for each stage, and one is used at a time.
 
     `synthesis` and `discriminator` contain all layers; their outputs are those of the stages, that
@@ -85,8 +96,8 @@ class GrowingNetworks(Networks):
     @property
     def lod(self) -> keras.Variable | None:
         """The level of detail, a weight of both models; None if there is one stage alone."""
-        fades = [layer.lod for layer in self.synthesis.layers if isinstance(layer, Fade)]
-        return fades[0] if fades else None
+        layers = self.synthesis.layers
+        return next((x.lod for x in layers if isinstance(x, LevelOfDetail)), None)
 
     def generate_from_scaled(self, scaled_latents: Any, training: bool = False) -> Any:
         styles = scaled_latents
@@ -115,13 +126,6 @@ class GrowingNetworks(Networks):
         return lambda *arguments: ops.switch(
             self._stage(), [partial(at_stage, k, *arguments) for k in range(len(self._generators))]
         )
-
-    @property
-    def linear_biases(self) -> list[keras.Variable] | None:
-        """As `Networks`: minibatch standard deviations are not linear."""
-        layers = self.discriminator.layers
-        has_stddev = any(isinstance(layer, MinibatchStddev) for layer in layers)
-        return None if has_stddev else super().linear_biases
 
     def _stage(self) -> KerasTensor:
         return ops.cast(ops.floor(self.lod), "int32")

@@ -1,4 +1,7 @@
-"""The last layers of a discriminator with the encoder inside. See `build_heads`."""
+"""The last layers of a discriminator with the encoder inside. See `build_heads`.
+
+Progressive GAN and the StyleGANs share them.
+"""
 
 from collections.abc import Callable, Sequence
 from functools import reduce
@@ -10,8 +13,22 @@ from keras import KerasTensor
 from config.backbones import KarrasConfig
 from models.backbones.normalisation import MinibatchStddev
 from models.layers import EqualizedConv2D, EqualizedDense
+from models.networks import Networks
 
 FIRST_SIZE = 4
+
+
+class KarrasNetworks(Networks):
+    """Networks whose discriminator may measure minibatch standard deviations."""
+
+    __slots__ = ()
+
+    @property
+    def linear_biases(self) -> list[keras.Variable] | None:
+        """As `Networks`: standard deviations are not linear."""
+        layers = self.discriminator.layers
+        has_stddev = any(isinstance(layer, MinibatchStddev) for layer in layers)
+        return None if has_stddev else super().linear_biases
 
 
 def build_heads(

@@ -12,7 +12,8 @@ from keras import KerasTensor
 
 from config.backbones import ProgressiveGanConfig
 from models.backbones.growing_discriminator import build_discriminator
-from models.backbones.growth import FIRST_SIZE, GAIN, Fade, GrowingNetworks, fade_images
+from models.backbones.growth import GAIN, GrowingNetworks, LevelOfDetail, fade_images
+from models.backbones.heads import FIRST_SIZE
 from models.backbones.normalisation import PixelNorm
 from models.layers import Bias, EqualizedConv2D, EqualizedDense
 from models.resampling import Resample2x
@@ -29,16 +30,20 @@ def build_networks(
 
     There is no mapper: `synthesis` takes scaled latents.
     """
-    fade = Fade(dtype="float32", name="fade")
-    synthesis = _build_synthesis(latent_dim, resolution, model, fade, dtype)
+    detail = LevelOfDetail(dtype="float32", name="lod")
+    synthesis = _build_synthesis(latent_dim, resolution, model, detail, dtype)
     discriminator = build_discriminator(
-        latent_dim, resolution, model, fade, log_variance=log_variance, dtype=dtype
+        latent_dim, resolution, model, detail, log_variance=log_variance, dtype=dtype
     )
     return GrowingNetworks(None, synthesis, discriminator)
 
 
 def _build_synthesis(
-    latent_dim: int, resolution: int, model: ProgressiveGanConfig, fade: Fade, dtype: str
+    latent_dim: int,
+    resolution: int,
+    model: ProgressiveGanConfig,
+    detail: LevelOfDetail,
+    dtype: str,
 ) -> keras.Model:
     """At 4x4 a dense layer and a convolution, then two convolutions a size.
 
@@ -71,7 +76,8 @@ def _build_synthesis(
         if model.grow or size == resolution:
             images.append(to_rgb(name=f"{size}_to_rgb")(feature_maps))
         if size == resolution:
-            return keras.Model(latents, fade_images(images, fade), name="synthesis")
+            lod = detail(latents) if model.grow else None
+            return keras.Model(latents, fade_images(images, lod), name="synthesis")
         size *= 2
         up = Resample2x(model.channels(size), True, None, name=f"{size}_up", **leaky)
         feature_maps = normalise(up(feature_maps), f"{size}_up")

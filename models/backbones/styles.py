@@ -11,12 +11,14 @@ import keras
 from keras import KerasTensor, ops
 
 from config.sections import TrainConfig
-from models.backbones.normalisation import MinibatchStddev, PixelNorm
+from models.backbones.growth import LevelOfDetail
+from models.backbones.heads import KarrasNetworks
+from models.backbones.normalisation import PixelNorm
 from models.layers import EqualizedDense, Shape
-from models.networks import Networks, ParameterGroup
+from models.networks import ParameterGroup
 
 
-class StyleNetworks(Networks):
+class StyleNetworks(KarrasNetworks):
     """Networks with styles between mapper and synthesis network."""
 
     __slots__ = ()
@@ -25,13 +27,6 @@ class StyleNetworks(Networks):
     def mean_style(self) -> keras.Variable:
         """The moving mean (d_w,) of the styles of training."""
         return self.mapper.get_layer("broadcast").mean_style
-
-    @property
-    def linear_biases(self) -> list[keras.Variable] | None:
-        """As `Networks`: minibatch standard deviations are not linear."""
-        layers = self.discriminator.layers
-        has_stddev = any(isinstance(layer, MinibatchStddev) for layer in layers)
-        return None if has_stddev else super().linear_biases
 
     def parameter_groups(self, train_config: TrainConfig) -> list[ParameterGroup]:
         """As `Networks`, at one rate: the mapper's layers have their multiplier inside."""
@@ -97,9 +92,10 @@ class BroadcastStyles(keras.layers.Layer):
 class MixStyles(keras.layers.Layer):
     """In training, with a probability, mix each sample's styles with those of the sample before it.
 
-    The cutoff is one for the batch, from 1 to num_ws - 1. See `mix_styles`.
+    The cutoff is one for the batch, from 1 to n - 1; n is num_ws, without those layers that a
+    level of detail leaves out. See `mix_styles`.
 
-    Input and output: (batch, num_ws, d_w).
+    Input: (batch, num_ws, d_w), and the lod of networks that grow. Output: as the first input.
     """
 
     def __init__(self, probability: float, **kwargs: Any) -> None:
@@ -107,10 +103,14 @@ class MixStyles(keras.layers.Layer):
         self.probability = probability
         self.random = keras.random.SeedGenerator()
 
-    def call(self, styles: KerasTensor, training: bool = False) -> KerasTensor:
+    def call(
+        self, styles: KerasTensor, lod: KerasTensor | None = None, training: bool = False
+    ) -> KerasTensor:
         if not training:
             return styles
         layers = styles.shape[1]
+        if lod is not None:
+            layers -= 2 * ops.cast(ops.floor(lod), "int32")
         cutoff = keras.random.randint((), 1, layers, seed=self.random)
         is_mixed = keras.random.uniform((), seed=self.random) < self.probability
         cutoff = ops.where(is_mixed, cutoff, layers)
@@ -174,11 +174,14 @@ def build_mapper(
     activation: Literal["leaky_relu", "scaled_leaky_relu"] = "scaled_leaky_relu",
     normalize_latents: bool = False,
     mixing_probability: float = 0.0,
+    hidden_units: int | None = None,
+    detail: LevelOfDetail | None = None,
 ) -> keras.Model:
     """The mapping network (Karras et al. 2019, figure 1b), float32 under every precision.
 
     StyleGAN has plain leaky ReLUs and their gain sqrt(2) in the weights, StyleGAN2 and 3 the other
-    way round. `num_ws` is the number of styles that the synthesis network takes.
+    way round. `num_ws` is the number of styles that the synthesis network takes. All layers but the
+    last have `hidden_units`, by default as many as styles have. `detail` is of networks that grow.
 
     Input: scaled latents z∘s (batch, latent_dim). Output: styles (batch, num_ws, style_units).
     """
@@ -188,7 +191,7 @@ def build_mapper(
         style = PixelNorm(dtype="float32", name="normalize")(style)
     for index in range(layers):
         dense = EqualizedDense(
-            style_units,
+            style_units if index == layers - 1 else hidden_units or style_units,
             activation=activation,
             gain=gain,
             rate_multiplier=rate_multiplier,
@@ -198,5 +201,6 @@ def build_mapper(
         style = dense(style)
     styles = BroadcastStyles(num_ws, average_decay, dtype="float32", name="broadcast")(style)
     if mixing_probability:
-        styles = MixStyles(mixing_probability, dtype="float32", name="mix")(styles)
+        lod = detail(styles) if detail else None
+        styles = MixStyles(mixing_probability, dtype="float32", name="mix")(styles, lod)
     return keras.Model(latents, styles, name="mapper")
