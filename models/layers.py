@@ -113,6 +113,9 @@ class EqualizedDense(EqualizedLayer):
     def call(self, inputs: KerasTensor) -> KerasTensor:
         return self.activate(ops.matmul(inputs, self.scaled_kernel()))  # (batch, units)
 
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        return (*input_shape[:-1], self.units)
+
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"units": self.units}
 
@@ -142,6 +145,11 @@ class EqualizedConv2D(EqualizedLayer):
     def call(self, feature_maps: KerasTensor) -> KerasTensor:
         convolution = convolve_down if self.downsample else convolve
         return self.activate(convolution(feature_maps, self.scaled_kernel()))
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        batch, height, width, _ = input_shape
+        stride = 2 if self.downsample else 1
+        return (batch, height // stride, width // stride, self.filters)
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
@@ -220,6 +228,9 @@ class Bias(keras.layers.Layer):
     def call(self, inputs: KerasTensor) -> KerasTensor:
         outputs = add_bias(inputs, ops.cast(self.bias, inputs.dtype))
         return leaky_relu(outputs) if self.leaky else outputs
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        return input_shape
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"leaky": self.leaky}

@@ -51,6 +51,12 @@ class Resample2x(EqualizedLayer):
             outputs = ops.conv(self._filter(feature_maps), kernel / 4.0, **options)
         return self.activate(outputs)
 
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        batch, height, width, _ = input_shape
+        if self.upsample:
+            return (batch, 2 * height, 2 * width, self.filters)
+        return (batch, height // 2, width // 2, self.filters)
+
     def _filter(self, feature_maps: KerasTensor) -> KerasTensor:
         return fir_filter(feature_maps, taps=self.taps) if self.taps else feature_maps
 

@@ -63,6 +63,11 @@ class Fade(keras.layers.Layer):
         share = ops.cast(ops.clip(lod - self.level, 0.0, 1.0), higher.dtype)
         return higher + (lower - higher) * share
 
+    def compute_output_shape(
+        self, higher_shape: Shape, lower_shape: Shape, lod_shape: Shape
+    ) -> Shape:
+        return higher_shape
+
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"level": self.level}
 

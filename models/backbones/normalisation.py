@@ -27,6 +27,9 @@ class PixelNorm(keras.layers.Layer):
         mean_square = ops.mean(ops.square(inputs), axis=-1, keepdims=True)
         return ops.cast(inputs * ops.rsqrt(mean_square + _EPSILON), self.compute_dtype)
 
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        return input_shape
+
 
 @keras.saving.register_keras_serializable(package="dlsgan")
 class MinibatchStddev(keras.layers.Layer):
@@ -64,6 +67,11 @@ class MinibatchStddev(keras.layers.Layer):
             ops.concatenate([feature_maps, features], axis=-1),
             ops.concatenate([feature_maps, ops.zeros_like(features)], axis=-1),
         )
+
+    def compute_output_shape(self, feature_maps_shape: Shape) -> tuple[Shape, Shape]:
+        *pixels, channels = feature_maps_shape
+        shape = (*pixels, channels + self.features)
+        return shape, shape
 
     def _measure(self, feature_maps: KerasTensor) -> KerasTensor:
         """The features (batch, features) of each sample, in float32."""

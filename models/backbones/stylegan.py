@@ -51,6 +51,9 @@ class AdaptiveInstanceNorm(keras.layers.Layer):
         outputs = centred * ops.rsqrt(variance + _EPSILON) * (scale + 1.0) + shift
         return ops.cast(outputs, self.compute_dtype)
 
+    def compute_output_shape(self, feature_maps_shape: Shape, style_shape: Shape) -> Shape:
+        return feature_maps_shape
+
 
 def build_networks(
     latent_dim: int,
