@@ -7,6 +7,8 @@ from pydantic import BaseModel, BeforeValidator, Field
 
 from config.values import STRICT, AverageDecay, Count, FirstResolution, Layers, Rate, Weight, Width
 
+ChannelBase = Annotated[int, Field(ge=4, le=2**20)]
+
 
 class Backbone(BaseModel):
     """The keys of one kind of networks, beside `backbone`, its name."""
@@ -95,7 +97,7 @@ class DcganConfig(Backbone):
 class KarrasConfig(Backbone):
     """What Progressive GAN and the StyleGANs have in common (Karras et al. 2018 to 2021)."""
 
-    channel_base: Annotated[int, Field(ge=4, le=2**20)] = 16384  # channels: this / height
+    channel_base: ChannelBase = 16384  # channels: this / height
     channel_max: Width = 512
     minibatch_stddev_group: Annotated[int, Field(ge=0, le=1024)] = 4
     minibatch_stddev_features: Count = 1
@@ -175,6 +177,14 @@ class StyledConfig(KarrasConfig):
             ambiguities["style_mixing_probability"] = "an image is made of two latents"
         return ambiguities
 
+    def rough_size(self, resolution: int, latent_dim: int) -> int:
+        sizes = [4 << doubling for doubling in range(resolution.bit_length() - 2)]
+        return (
+            self.mapping_layers * self.style_units**2
+            + 16 * self.channels(4) ** 2
+            + sum(2 * 2 * 9 * self.channels(size) ** 2 for size in sizes)  # two networks
+        )
+
 
 class NoisyConfig(StyledConfig):
     """What StyleGAN and StyleGAN2 have in common: noise at each layer."""
@@ -199,10 +209,7 @@ class StyleGan2Config(NoisyConfig):
     """StyleGAN2 (`models/backbones/stylegan2.py`), configuration F; E has half the base."""
 
     backbone: Literal["stylegan2"] = "stylegan2"
-    channel_base: Annotated[int, Field(ge=4, le=2**20)] = 32768
-
-    def rough_size(self, resolution: int, latent_dim: int) -> int:
-        return 0
+    channel_base: ChannelBase = 32768
 
 
 class StyleGan3Config(StyledConfig):
@@ -212,13 +219,22 @@ class StyleGan3Config(StyledConfig):
     widening: ClassVar[int]  # of the generator's channels
     radial_filters: ClassVar[bool]
 
-    channel_base: Annotated[int, Field(ge=4, le=2**20)] = 32768
+    channel_base: ChannelBase = 32768
     mapping_layers: Layers = 2
     average_style_decay: AverageDecay = 0.998
     magnitude_average_decay: AverageDecay = 0.999
 
+    def check(self, resolution: int, batch_size: int) -> None:
+        super().check(resolution, batch_size)
+        if resolution < 16:
+            raise ValueError(
+                f"data.resolution: model.backbone {self.backbone} takes 16 or more, the rate of "
+                f"its first signals. Received: {resolution}"
+            )
+
     def rough_size(self, resolution: int, latent_dim: int) -> int:
-        return 0
+        widest = self.widening * min(self.channel_base // 4, self.channel_max)
+        return super().rough_size(resolution, latent_dim) + 15 * (self.kernel_size * widest) ** 2
 
 
 class StyleGan3TConfig(StyleGan3Config):

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from config.backbones import BACKBONES
-from models.backbones.stylegan3 import FilteredLeakyReLU, blur, build_networks, plan_signals
+from models.backbones.signals import plan_signals
+from models.backbones.stylegan3 import FilteredLeakyReLU, blur, build_networks
 from models.backbones.styles import mix_styles, truncate
 from tests.recorded_backbones import (
     assert_close,

@@ -10,86 +10,28 @@ by them anyway.
 
 import math
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import numpy as np
 from keras import KerasTensor, ops
-from scipy.special import j1
 
 from config.backbones import StyleGan3Config
+from models.backbones.signals import (
+    CRITICAL_LAYERS,
+    LAYERS,
+    TAPS,
+    Signal,
+    low_pass_taps,
+    plan_signals,
+)
 from models.backbones.stylegan2 import DemodulatedConv2D, build_discriminator
-from models.backbones.styles import StyleNetworks, build_mapper
+from models.backbones.styles import MovingAverage, StyleNetworks, build_mapper
 from models.filtering import resample
 from models.layers import Shape
 from models.operations import convolve, scaled_leaky_relu
 
-_LAYERS = 14  # and then the one to RGB
-_CRITICAL_LAYERS = 2  # the last ones, whose filters are sharp
-_FIRST_CUTOFF, _FIRST_STOPBAND = 2.0, 2.0**2.1
-_LAST_STOPBAND = 2.0**0.3  # times the last cutoff, half the resolution
-_MARGIN = 10  # pixels around the image, on each side
-_TAPS = 6  # of a filter, for each sample of the lower rate
 _IMAGE_GAIN = 0.25
-
-
-class Signal(NamedTuple):
-    """What feature maps sample: (batch, size, size, channels), `rate` samples a unit of length.
-
-    An image has length 1. Filters let frequencies pass up to the cutoff, and stop them from
-    `half_width` above it.
-    """
-
-    size: int
-    rate: float
-    channels: int
-    cutoff: float
-    half_width: float
-
-
-def plan_signals(resolution: int, channel_base: int, channel_max: int) -> list[Signal]:
-    """The outputs of all 14 layers and of the one to RGB (Karras et al. 2021, appendix C.1)."""
-    signals = []
-    for index in range(_LAYERS + 1):
-        exponent = min(index / (_LAYERS - _CRITICAL_LAYERS), 1.0)
-        nyquist = resolution / 2
-        cutoff = _FIRST_CUTOFF * (nyquist / _FIRST_CUTOFF) ** exponent
-        ratio = nyquist * _LAST_STOPBAND / _FIRST_STOPBAND
-        stopband = _FIRST_STOPBAND * ratio**exponent
-        rate = 2.0 ** math.ceil(math.log2(min(2.0 * stopband, resolution)))
-        half_width = max(stopband, rate / 2) - cutoff
-        is_last = index >= _LAYERS - 1
-        size = resolution if is_last else int(rate) + 2 * _MARGIN
-        channels = round(min(channel_base / 2 / cutoff, channel_max))
-        channels = 3 if index == _LAYERS else channels
-        signals.append(Signal(size, rate, channels, cutoff, half_width))
-    return signals
-
-
-def low_pass_taps(count: int, signal: Signal, rate: float, radial: bool = False) -> np.ndarray:
-    """A filter in front of or behind a signal, for samples at `rate`: (count,), or 2-D if `radial`.
-
-    The ideal one times Kaiser's window, with sum 1 (Karras et al. 2021, section 3 and appendix C).
-    """
-    positions = (np.arange(count) - (count - 1) / 2) / rate
-    window = np.kaiser(count, _kaiser_beta(count, 2.0 * signal.half_width / (rate / 2)))
-    if radial:
-        radius = np.hypot(positions[:, None], positions)
-        ideal = j1(2.0 * np.pi * signal.cutoff * radius) / (np.pi * radius)
-        taps = ideal * np.outer(window, window)
-    else:
-        taps = np.sinc(2.0 * signal.cutoff * positions) * window
-    return taps / taps.sum()
-
-
-def _kaiser_beta(count: int, width: float) -> float:
-    """The shape of Kaiser's window for so many taps; `width` 1 is that of all frequencies."""
-    attenuation = 2.285 * (count - 1) * np.pi * width + 7.95
-    if attenuation > 50:
-        return 0.1102 * (attenuation - 8.7)
-    if attenuation > 21:
-        return 0.5842 * (attenuation - 21) ** 0.4 + 0.07886 * (attenuation - 21)
-    return 0.0
 
 
 @keras.saving.register_keras_serializable(package="dlsgan")
@@ -175,38 +117,22 @@ def _draw_upright(shape: Shape, dtype: str | None = None) -> KerasTensor:
 
 
 @keras.saving.register_keras_serializable(package="dlsgan")
-class MagnitudeNorm(keras.layers.Layer):
+class MagnitudeNorm(MovingAverage):
     """Divide by the root of the moving average of the mean square of all inputs.
 
-    In training the average, 1 at first, moves before it is used: `decay * average + (1 - decay) *
-    mean(x^2)`. It has no gradient (Karras et al. 2021, appendix D.1).
+    In training the average, 1 at first, moves before it is used (Karras et al. 2021, appendix D.1).
 
     Input and output: (batch, height, width, channels).
     """
 
-    def __init__(self, decay: float, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.decay = decay
-
     def build(self, _: Shape) -> None:
-        self.mean_square = self.add_weight(
-            shape=(),
-            initializer="ones",
-            trainable=False,
-            autocast=False,
-            aggregation="mean",
-            name="mean_square",
-        )
+        self.mean_square = self.add_average((), "ones", "mean_square")
 
     def call(self, feature_maps: KerasTensor, training: bool = False) -> KerasTensor:
         if training:
-            squares = ops.square(ops.cast(ops.stop_gradient(feature_maps), "float32"))
-            new = self.decay * self.mean_square + (1.0 - self.decay) * ops.mean(squares)
-            self.mean_square.assign(new)
+            squares = ops.square(ops.cast(feature_maps, "float32"))
+            self.move(self.mean_square, squares, axes=(0, 1, 2, 3))
         return feature_maps * ops.cast(ops.rsqrt(self.mean_square), feature_maps.dtype)
-
-    def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {"decay": self.decay}
 
 
 @keras.saving.register_keras_serializable(package="dlsgan")
@@ -224,12 +150,12 @@ class FilteredLeakyReLU(keras.layers.Layer):
         self.source, self.target, self.radial = Signal(*source), Signal(*target), radial
         rate = 2 * max(self.source.rate, self.target.rate)
         self.up, self.down = int(rate / self.source.rate), int(rate / self.target.rate)
-        self.up_taps = low_pass_taps(_TAPS * self.up, self.source, rate)
-        self.down_taps = low_pass_taps(_TAPS * self.down, self.target, rate, radial)
+        self.up_taps = low_pass_taps(TAPS * self.up, self.source, rate)
+        self.down_taps = low_pass_taps(TAPS * self.down, self.target, rate, radial)
 
     def padding(self, size: int) -> tuple[int, int]:
         """Pixels at the higher rate before and after inputs of this size; negative: cut off."""
-        needed = (self.target.size - 1) * self.down + 1 + _TAPS * (self.up + self.down) - 2
+        needed = (self.target.size - 1) * self.down + 1 + TAPS * (self.up + self.down) - 2
         total = needed - size * self.up
         before = (total + self.up) // 2
         return before, total - before
@@ -272,7 +198,7 @@ def build_networks(
     """
     mapper = build_mapper(
         latent_dim,
-        _LAYERS + 2,
+        LAYERS + 2,
         model.style_units,
         model.mapping_layers,
         model.mapping_rate_multiplier,
@@ -280,16 +206,16 @@ def build_networks(
         normalize_latents=model.normalize_latents,
         mixing_probability=model.style_mixing_probability,
     )
-    synthesis = _build_synthesis(resolution, model, dtype)
+    synthesis = build_synthesis(resolution, model, dtype)
     discriminator = build_discriminator(latent_dim, resolution, model, log_variance, dtype)
     return StyleNetworks(mapper, synthesis, discriminator)
 
 
-def _build_synthesis(resolution: int, model: StyleGan3Config, dtype: str) -> keras.Model:
+def build_synthesis(resolution: int, model: StyleGan3Config, dtype: str = "float32") -> keras.Model:
     """From styles (batch, 16, style_units) to images (batch, resolution, resolution, 3)."""
     widening, size = model.widening, model.kernel_size
     signals = plan_signals(resolution, widening * model.channel_base, widening * model.channel_max)
-    styles = keras.Input((_LAYERS + 2, model.style_units), name="styles")
+    styles = keras.Input((LAYERS + 2, model.style_units), name="styles")
     norm = partial(MagnitudeNorm, model.magnitude_average_decay, dtype=dtype)
     feature_maps = FourierInput(signals[0], dtype=dtype, name="input")(styles[:, 0])
     sources = [signals[0], *signals]
@@ -300,11 +226,11 @@ def _build_synthesis(resolution: int, model: StyleGan3Config, dtype: str) -> ker
             feature_maps = pad(feature_maps)
         convolution = DemodulatedConv2D(target.channels, size, dtype=dtype, name=f"conv_{index}")
         feature_maps = convolution(feature_maps, styles[:, index + 1])
-        radial = model.radial_filters and index < _LAYERS - _CRITICAL_LAYERS
+        radial = model.radial_filters and index < LAYERS - CRITICAL_LAYERS
         activate = FilteredLeakyReLU(source, target, radial, dtype=dtype, name=f"leaky_{index}")
         feature_maps = activate(feature_maps)
-    feature_maps = norm(name=f"norm_{_LAYERS}")(feature_maps)
+    feature_maps = norm(name=f"norm_{LAYERS}")(feature_maps)
     to_rgb = DemodulatedConv2D(3, 1, demodulation=False, dtype="float32", name="to_rgb")
-    images = to_rgb(feature_maps, styles[:, _LAYERS + 1])
+    images = to_rgb(feature_maps, styles[:, LAYERS + 1])
     images = keras.layers.Rescaling(_IMAGE_GAIN, dtype="float32", name="images")(images)
     return keras.Model(styles, images, name="synthesis")

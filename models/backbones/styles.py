@@ -33,6 +33,14 @@ class StyleNetworks(KarrasNetworks):
         groups = super().parameter_groups(train_config)
         return [group._replace(rate_multiplier=1.0) for group in groups]
 
+    def synchronize(self, replicas: int) -> bool:
+        """As `Networks`: moving averages follow the whole batch."""
+        for part in self.parts().values():
+            for layer in part.layers:
+                if isinstance(layer, MovingAverage):
+                    layer.replicas = replicas
+        return replicas > 1
+
 
 def truncate(
     styles: KerasTensor, mean_style: KerasTensor, psi: float, cutoff: int | None = None
@@ -55,37 +63,60 @@ def mix_styles(first: KerasTensor, second: KerasTensor, cutoff: int | KerasTenso
     return ops.where(is_first[None, :, None], first, second)
 
 
+class MovingAverage(keras.layers.Layer):
+    """Base of the layers with a moving average: `decay * average + (1 - decay) * batch's mean`.
+
+    Each of `replicas` may hold a part of the batch. The average is float32 under every dtype
+    policy, and has no gradient.
+    """
+
+    replicas = 1
+
+    def __init__(self, decay: float, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.decay = decay
+
+    def add_average(self, shape: Shape, initializer: str, name: str) -> keras.Variable:
+        return self.add_weight(
+            shape=shape, initializer=initializer, trainable=False, autocast=False, name=name
+        )
+
+    def move(self, average: keras.Variable, values: KerasTensor, axes: tuple[int, ...]) -> None:
+        """Move an average towards the mean over some axes."""
+        values = ops.cast(ops.stop_gradient(values), "float32")
+        if self.replicas == 1:
+            mean = ops.mean(values, axes)
+        else:
+            mean, _ = ops.moments(values, axes, synchronized=True)
+        average.assign(self.decay * average + (1.0 - self.decay) * mean)
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"decay": self.decay}
+
+
 @keras.saving.register_keras_serializable(package="dlsgan")
-class BroadcastStyles(keras.layers.Layer):
+class BroadcastStyles(MovingAverage):
     """Repeat a style for each layer of the synthesis network.
 
-    In training its batch mean moves `mean_style` (d_w,): `decay * mean_style + (1 - decay) * mean`.
+    In training `mean_style` (d_w,), 0 at first, moves towards the batch's mean.
 
     Input: (batch, d_w). Output: (batch, num_ws, d_w).
     """
 
     def __init__(self, num_ws: int, decay: float, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__(decay, **kwargs)
         self.num_ws = num_ws
-        self.decay = decay
 
     def build(self, style_shape: Shape) -> None:
-        self.mean_style = self.add_weight(
-            shape=(style_shape[-1],),
-            initializer="zeros",
-            trainable=False,
-            aggregation="mean",
-            name="mean_style",
-        )
+        self.mean_style = self.add_average((style_shape[-1],), "zeros", "mean_style")
 
     def call(self, style: KerasTensor, training: bool = False) -> KerasTensor:
         if training:
-            mean = ops.stop_gradient(ops.mean(style, axis=0))
-            self.mean_style.assign(self.decay * self.mean_style + (1.0 - self.decay) * mean)
+            self.move(self.mean_style, style, axes=(0,))
         return ops.repeat(style[:, None, :], self.num_ws, axis=1)
 
     def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {"num_ws": self.num_ws, "decay": self.decay}
+        return super().get_config() | {"num_ws": self.num_ws}
 
 
 @keras.saving.register_keras_serializable(package="dlsgan")
