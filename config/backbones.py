@@ -1,7 +1,7 @@
 """The networks that a config chooses, each kind with keys of its own. See `ModelConfig`."""
 
 import json
-from typing import Annotated, Any, ClassVar, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, get_args
 
 from pydantic import BaseModel, BeforeValidator, Field
 
@@ -18,6 +18,9 @@ class Backbone(BaseModel):
 
     def check(self, resolution: int, batch_size: int) -> None:
         """Raise ValueError if the keys fit neither each other nor images and batches like these."""
+
+    def check_length(self, resolution: int, images: int) -> None:
+        """Raise ValueError if a training that sees so many real images, in all, is too short."""
 
     def rough_size(self, resolution: int, latent_dim: int) -> int:
         """About how many weights the networks have: enough to refuse what no machine could hold."""
@@ -130,6 +133,19 @@ class KarrasConfig(Backbone):
             )
 
 
+class Schedule(NamedTuple):
+    """When networks grow: numbers of real images at a size, and while the next is faded in."""
+
+    first_lod: int
+    stage_images: int
+    fade_images: int
+
+    @property
+    def images(self) -> int:
+        """How many real images they are trained on before they have their full size."""
+        return self.first_lod * (self.stage_images + self.fade_images)
+
+
 class GrowingConfig(KarrasConfig):
     """What Progressive GAN and StyleGAN have in common: they grow while they are trained."""
 
@@ -137,6 +153,21 @@ class GrowingConfig(KarrasConfig):
     first_resolution: FirstResolution = 4
     stage_kimg: Weight = 600.0  # thousands of real images at a size
     fade_kimg: Weight = 600.0  # and while the next size is faded in
+
+    def schedule(self, resolution: int) -> Schedule:
+        """When networks for images of this height grow."""
+        first_lod = resolution.bit_length() - self.first_resolution.bit_length()
+        return Schedule(first_lod, round(1000 * self.stage_kimg), round(1000 * self.fade_kimg))
+
+    def check_length(self, resolution: int, images: int) -> None:
+        needed = self.schedule(resolution).images if self.grow else 0
+        if needed > images:
+            raise ValueError(
+                f"model.stage_kimg, model.fade_kimg: growing from {self.first_resolution}x"
+                f"{self.first_resolution} to {resolution}x{resolution} takes {needed:,} images, "
+                f"all epochs together have {images:,}. Make them smaller, or set model.grow to "
+                f"false. Received: {self.stage_kimg:g}, {self.fade_kimg:g}"
+            )
 
     def stages(self, resolution: int) -> int:
         """The sizes of images from 4x4 to the full one; one without growing."""

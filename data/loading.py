@@ -111,6 +111,16 @@ def check_size(config: Config, split: str, size: int) -> None:
         )
 
 
+def check_length(config: Config, train_images: int) -> None:
+    """Raise UserError if networks that grow would not have their full size after all epochs."""
+    batch = config.train.images_per_step
+    images = config.train.epochs * (train_images // batch * batch)
+    try:
+        config.model.check_length(config.data.resolution, images)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+
+
 def shuffled_batches(
     config: Config,
     images: Images,

@@ -11,7 +11,7 @@ import numpy as np
 
 from config import Config, UserError
 from config.runs import group_runs
-from data.loading import check_size, open_images, prepare, shuffled_batches
+from data.loading import check_length, check_size, open_images, prepare, shuffled_batches
 from data.stored import ArrayImages
 from evaluate.element_changes import ElementChanges
 from evaluate.evaluator import Evaluator
@@ -184,6 +184,7 @@ def _read_data(
     else:
         sizes, _ = prepare(config, on_progress)
         rate = _reading_rate(config)
+    check_length(config, sizes["train"])
     steps = sizes["train"] // config.train.images_per_step
     return DataCost(sizes["train"], sizes["test"], steps, rate)
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from models.backbones.growth import fixed_stage
 from train.choices import due_weights, lazy_intervals
 from train.passes import BOTH, Loss
 from train.step import Trainer
@@ -36,7 +37,8 @@ class Convolution(NamedTuple):
 def step_flops(trainer: Trainer) -> float:
     """Operations of a training step for each of its real images.
 
-    With lazy penalties it is the mean over as many steps as the longest interval.
+    With lazy penalties it is the mean over as many steps as the longest interval. Networks that
+    grow have their full size.
     """
     flops = 0.0
     for losses in trainer.passes:
@@ -93,7 +95,8 @@ def _trace(trainer: Trainer, weights: dict[str, float], losses: Sequence[Loss]) 
     def differentiate(x: tf.Tensor, z: tf.Tensor, t: tf.Tensor) -> Any:
         return trainer.differentiate(x, z, weights, t, losses)
 
-    return differentiate.get_concrete_function(images, latents, factors).graph
+    with fixed_stage(0):
+        return differentiate.get_concrete_function(images, latents, factors).graph
 
 
 def _is_conv(operation: tf.Operation) -> bool:

@@ -23,6 +23,19 @@ class FusedAdam(keras.optimizers.Adam):
     def __init__(self, rate_multipliers: Sequence[float], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.rate_multipliers = rate_multipliers
+        self.first_iteration: keras.Variable | None = None
+
+    def allow_restarts(self) -> None:
+        """Make the variable that `restart` needs."""
+        self.first_iteration = self.add_variable(
+            (), dtype=self.iterations.dtype, name="first_iteration"
+        )
+
+    def restart(self) -> None:
+        """Forget all moments, and count from 1 again how many were averaged."""
+        for moments in (*self._momentums, *self._velocities):
+            moments.assign(tf.zeros_like(moments))
+        self.first_iteration.assign(self.iterations)
 
     def _backend_update_step(
         self,
@@ -45,7 +58,10 @@ class FusedAdam(keras.optimizers.Adam):
     ) -> None:
         """Update one variable with its gradient of the same shape."""
         index = self._get_variable_index(variable)
-        step = tf.cast(self.iterations + 1, gradient.dtype)
+        step = self.iterations + 1
+        if self.first_iteration is not None:
+            step -= self.first_iteration
+        step = tf.cast(step, gradient.dtype)
         tf.raw_ops.ResourceApplyAdam(
             var=_handle(variable),
             m=_handle(self._momentums[index]),

@@ -13,6 +13,7 @@ from models.latent import recovered_squares
 from train.averaging import Averages
 from train.choices import choose_adversarial_loss, weighted_sum
 from train.descent import Descent, gradient_norm
+from train.growth import choose_growth
 from train.losses import ENCODER_LOSSES
 from train.model import Model
 from train.optimizer import ClipWeights
@@ -61,6 +62,7 @@ class Trainer(Model):
             for variable in self.networks.adversarial_variables:
                 variable.constraint = ClipWeights(self.train_config.weight_clip)
         self.descent = Descent(self.train_config, self.parameter_groups, len(self.passes))
+        self.growth = choose_growth(config, self.networks, [*self.descent.parts().values()])
         self.strategy = tf.distribute.get_strategy()
         self.processes = Processes()
         self.penaliser = Penaliser(
@@ -88,6 +90,11 @@ class Trainer(Model):
         # XLA compiles neither random latents nor transfers between GPUs.
         if self.train_config.jit_compile and not transfers:
             self._differentiate = tf.function(self.differentiate, autograph=False, jit_compile=True)
+        self._differentiate = self.networks.for_each_stage(self.differentiate)
+        if self.train_config.jit_compile:  # neither XLA's random latents nor transfers between GPUs
+            self._differentiate = tf.function(
+                self._differentiate, autograph=False, jit_compile=True
+            )
         # Autograph has nothing to convert here, and takes as long as the rest of the tracing.
         self.train_step = tf.function(self._train_step, autograph=False)
         part = (len(self.positions()), *self.networks.image_shape)
@@ -120,6 +127,7 @@ class Trainer(Model):
             **random_states,
             **self.averages.parts(),
             **self.descent.parts(),
+            **self.growth.parts(),
             "variance_window": self.variance_window,
             "random_state": self.random.state.value,
         }
@@ -167,7 +175,8 @@ class Trainer(Model):
         if z is None:  # each process draws the whole batch: the number of processes changes nothing
             z = self.sample_latents(passes * self.batch_size, self.random)  # line 1
         z_of_passes = [self.processes.part(z) for z in _cut(z, passes)]
-        x_of_passes = _cut(real_images, self.train_config.discriminator_steps)  # line 2
+        x = self.growth.begin_step(real_images)  # line 2
+        x_of_passes = _cut(x, self.train_config.discriminator_steps)
         # A generator's own pass heeds no real images.
         x_of_passes += x_of_passes[-1:] * (passes - len(x_of_passes))
         replica_results = self.strategy.run(self._update, (x_of_passes, z_of_passes))
@@ -249,7 +258,9 @@ class Trainer(Model):
         }
         gradients, means = {}, {"recovered_squares": recovered_squares(recovered)}
         for loss in losses:
-            gradients[loss] = tape.gradient(totals[loss], self.descent.variables_of(loss))
+            variables = [variable.value for variable in self.descent.variables_of(loss)]
+            # Networks that grow have some of them in other stages only.
+            gradients[loss] = tape.gradient(totals[loss], variables, unconnected_gradients="zero")
             means |= {name: tf.reduce_mean(value) for name, value in values[loss].items()}
         return gradients, means
 

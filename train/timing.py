@@ -50,8 +50,9 @@ def median_seconds(function: Callable[[], object], calls: int = 3) -> float:
 def time_step(trainer: Trainer, calls: int = 3) -> StepTime:
     """The `StepTime` of a trainer, from `calls` calls of each kind.
 
-    It takes steps as a training does, on random images.
+    It takes steps as a training does, on random images. Networks that grow have their full size.
     """
+    trainer.growth.finish()
     interval = min(lazy_intervals(trainer.penaliser.turns), default=1)
 
     def measure(batches: tf.Tensor, iterations: int, calls_at_once: int = 1) -> float:

@@ -99,7 +99,7 @@ def _build_synthesis(
     linear: dict[str, Any] = {"use_bias": False, "gain": GAIN, "dtype": dtype}
     to_rgb = partial(EqualizedConv2D, 3, 1, gain=1.0, dtype="float32")
 
-    def finish(feature_maps: KerasTensor, name: str, index: int) -> KerasTensor:
+    def finish(feature_maps: KerasTensor, name: str, index: int, dtype: str = dtype) -> KerasTensor:
         """What follows the constant and each convolution: noise, bias, leaky ReLU and style."""
         if model.noise != "none":
             noise = Noise(model.noise == "random", True, dtype=dtype, name=f"{name}_noise")
@@ -109,8 +109,9 @@ def _build_synthesis(
         return style(feature_maps, styles[:, index])
 
     size, index, images = FIRST_SIZE, 0, []
-    constant = LearnedConstant(size, model.channels(size), "ones", dtype=dtype, name="constant")
-    feature_maps = finish(constant(styles), "constant", index)
+    # While its channels are constant, their norm has a gradient that is too large for float16.
+    constant = LearnedConstant(size, model.channels(size), "ones", dtype="float32", name="constant")
+    feature_maps = finish(constant(styles), "constant", index, dtype="float32")
     while True:
         convolution = EqualizedConv2D(model.channels(size), 3, name=f"{size}_conv", **linear)
         feature_maps = finish(convolution(feature_maps), f"{size}_conv", index + 1)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from config import UserError
-from data.loading import ImagesRecord
+from data.loading import ImagesRecord, check_length
 from data.loading import prepare as prepare_data
 from train.experiment.display import progress_bar
 from train.experiment.jobs import Job, Measuring, Prepared, require_divisible
@@ -34,6 +34,7 @@ def check_jobs(jobs: Sequence[Job], cluster: Cluster, measuring: Measuring) -> P
                 require_divisible(job.config, len(cluster.addresses) * max(1, gpus))
             if key not in images:
                 images[key] = _check(job, measuring)
+            check_length(job.config, images[key]["train"])
             if cluster.is_chief:
                 changes[job] = job.check_images(images[key])
         except UserError as error:
