@@ -1,14 +1,23 @@
 """Progressive GAN and StyleGAN: their sizes, their keys, and training steps with them."""
 
+import shutil
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+import yaml
 
-from config import Config
+from config import Config, UserError
 from config.backbones import ProgressiveGanConfig, StyleGanConfig
+from data.loading import check_length
+from evaluate.exchange.exports import save_functions
 from models.backbones import BUILDERS
-from tests.conftest import TINY, eagerly
+from models.exports import build_encoder, build_generator
+from tests.conftest import TINY, eagerly, run_in
+from tests.survival import final_state, states_are_equal
+from train.flops import step_flops
+from train.runs.folder import RunFolder
 from train.step import Trainer
 
 HEAD = 513 * 512  # the encoder's
@@ -17,12 +26,16 @@ TINY_MODEL = {"channel_base": 32, "channel_max": 4, "stage_kimg": 0.008, "fade_k
 IMAGES = np.random.default_rng(0).uniform(-1, 1, (4, 8, 8, 3)).astype(np.float32)
 
 
-def configure(name, train=(), **keys):
+def configure_values(name, train=(), **keys):
     """The tiny config at 8x8 with a backbone that grows from 4x4 within four steps."""
     model = {"backbone": name, "first_resolution": 4} | TINY_MODEL | keys
     model |= {"style_units": 8, "mapping_layers": 2} if name == "stylegan" else {}
     values = TINY | {"model": model, "train": TINY["train"] | dict(train)}
-    return Config.model_validate(values | {"data": TINY["data"] | {"resolution": 8}})
+    return values | {"data": TINY["data"] | {"resolution": 8}}
+
+
+def configure(name, train=(), **keys):
+    return Config.model_validate(configure_values(name, train, **keys))
 
 
 def count(weights):
@@ -154,3 +167,97 @@ def test_real_images_fade_too(monkeypatch):
         trainer.train_step(IMAGES)
     means = IMAGES.reshape(4, 4, 2, 4, 2, 3).mean((2, 4)).repeat(2, 1).repeat(2, 2)
     np.testing.assert_allclose(seen[0], means, atol=1e-6)
+
+
+def test_a_state_saved_in_a_fade_goes_on_as_if_it_were_not(tmp_path):
+    train = {"average_decay": 0.9}
+    trainer, resumed = (
+        Trainer(configure("progressive_gan", train), "normal_dls_dg", seed) for seed in (0, 1)
+    )
+    with eagerly():
+        for _ in range(4):  # the fourth is in the fade
+            trainer.train_step(IMAGES)
+        path = tf.train.Checkpoint(**trainer.state()).write(str(tmp_path / "state"))
+        tf.train.Checkpoint(**resumed.state()).read(path).assert_consumed()
+        assert float(resumed.networks.lod.value) == 0.5
+        for _ in range(2):
+            for each in (trainer, resumed):
+                each.train_step(IMAGES[::-1])
+    for name, part in trainer.state().items():
+        other = resumed.state()[name]
+        variables = (getattr(each, "variables", [each]) for each in (part, other))
+        for left, right in zip(*variables, strict=True):
+            np.testing.assert_array_equal(left, right, err_msg=name)
+
+
+@pytest.mark.long
+def test_a_run_killed_in_a_fade_goes_on_as_if_it_were_not(tmp_path):
+    """Two epochs of four steps; the fade is from the third to the sixth step."""
+    train = {"checkpoint_every": "1 steps", "keep_checkpoints": 9, "average_decay": 0.9}
+    config = configure("progressive_gan", train, fade_kimg=0.016)
+    with eagerly():
+        whole = run_in(config, tmp_path / "whole")
+        killed = RunFolder(shutil.copytree(whole.path, tmp_path / "killed"))
+        for file in killed.checkpoints.glob("step-[678].*"):
+            file.unlink()
+        rows = killed.metrics_path.read_bytes()
+        killed.metrics_path.write_bytes(rows[: rows.index(b"\n") + 1])
+        run_in(config, killed.path)
+    state = final_state(whole.path)
+    assert states_are_equal(final_state(killed.path), state)
+    assert [value for name, value in state[0].items() if name.startswith("images_seen")] == [32]
+
+
+def test_a_training_too_short_to_grow_is_refused():
+    config = configure("progressive_gan", stage_kimg=0.02, fade_kimg=0.02)
+    with pytest.raises(UserError) as raised:
+        check_length(config, 18)  # four batches of four, twice
+    assert str(raised.value) == (
+        "model.stage_kimg, model.fade_kimg: growing from 4x4 to 8x8 takes 40 images, all epochs "
+        "together have 32. Make them smaller, or set model.grow to false. Received: 0.02, 0.02"
+    )
+    check_length(configure("progressive_gan", stage_kimg=0.016, fade_kimg=0.016), 18)
+    check_length(configure("progressive_gan", grow=False, stage_kimg=600), 18)
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"first_resolution": 16}, "at or below data.resolution, 8. Received: 16"),
+        ({"first_resolution": 6}, "model.first_resolution: use a power of two from 4 to 1024"),
+        ({"minibatch_stddev_features": 3}, "use a divisor of the 4 channels at 4x4. Received: 3"),
+        ({"normalize_latents": True}, "model.normalize_latents: all latents of one direction"),
+    ],
+)
+def test_keys_that_do_not_fit_are_refused(config_file, command, keys, message):
+    path = config_file(**{"data.resolution": 8})
+    path.write_text(yaml.safe_dump(configure_values("progressive_gan", **keys)))
+    code, _, errors = command("plan", path)
+    assert (code, errors.count("\n")) == (2, 1)
+    assert message in errors
+
+
+@pytest.mark.parametrize(("name", "lod"), [("progressive_gan", 1.0), ("stylegan", 0.4)])
+def test_exports_are_of_the_present_stage(tmp_path, name, lod):
+    networks = Trainer(configure(name), "normal_dls_dg").networks
+    networks.lod.assign(lod)
+    latents = np.random.default_rng(1).normal(size=(4, 6)).astype(np.float32)
+    generator, encoder = build_generator(networks, np.full(6, 2.0)), build_encoder(networks)
+    expected = networks.generate(latents, 2.0), networks.encode(IMAGES)
+    for model, inputs, outputs in zip(
+        (generator, encoder), (latents, IMAGES), expected, strict=True
+    ):
+        model.save(tmp_path / "model.keras")
+        loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
+        np.testing.assert_allclose(loaded(inputs), outputs, rtol=1e-5, atol=1e-6)
+    save_functions(generator, encoder, tmp_path / "saved")
+    saved = tf.saved_model.load(tmp_path / "saved")
+    np.testing.assert_allclose(saved.generate(latents), expected[0], rtol=1e-5, atol=1e-6)
+
+
+def test_operations_are_counted_at_full_size():
+    grown, whole = (
+        Trainer(configure("progressive_gan", grow=grow), "normal_dls_dg") for grow in (True, False)
+    )
+    grown.networks.lod.assign(1)
+    assert 1 < step_flops(grown) / step_flops(whole) < 1.1  # the RGB layers at 4x4 come in addition

@@ -28,7 +28,7 @@ def export(trained: TrainedRun, folder: Path) -> None:
     encoder = build_encoder(trained.networks)
     generator.save(folder / "generator.keras")
     encoder.save(folder / "encoder.keras")
-    trained.networks.parts()["discriminator"].save(folder / "discriminator.keras")
+    trained.networks.present().discriminator.save(folder / "discriminator.keras")
     save_functions(generator, encoder, folder / "saved_model")
     samples = trained.generate(trained.sample_latents(_SAMPLES, seed=0))
     save_image(folder / SAMPLES, tile(samples))
