@@ -85,16 +85,12 @@ class Trainer(Model):
         self.random = keras.random.SeedGenerator(seed)
         self.batch_size = config.train.batch_size
         self.images_per_step = config.train.images_per_step
-        self._differentiate = self.differentiate
+        self._differentiate = self.networks.for_each_stage(self.differentiate)
         transfers = self.networks.synchronize(self.strategy.num_replicas_in_sync)
         # XLA compiles neither random latents nor transfers between GPUs.
         if self.train_config.jit_compile and not transfers:
-            self._differentiate = tf.function(self.differentiate, autograph=False, jit_compile=True)
-        self._differentiate = self.networks.for_each_stage(self.differentiate)
-        if self.train_config.jit_compile:  # neither XLA's random latents nor transfers between GPUs
-            self._differentiate = tf.function(
-                self._differentiate, autograph=False, jit_compile=True
-            )
+            compiled = tf.function(self._differentiate, autograph=False, jit_compile=True)
+            self._differentiate = compiled
         # Autograph has nothing to convert here, and takes as long as the rest of the tracing.
         self.train_step = tf.function(self._train_step, autograph=False)
         part = (len(self.positions()), *self.networks.image_shape)
