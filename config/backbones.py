@@ -15,6 +15,7 @@ class Backbone(BaseModel):
 
     model_config = STRICT
     has_batch_norm: ClassVar[bool] = False  # in the discriminator
+    has_styles: ClassVar[bool] = False  # one for each layer of the generator
 
     def check(self, resolution: int, batch_size: int) -> None:
         """Raise ValueError if the keys fit neither each other nor images and batches like these."""
@@ -195,6 +196,8 @@ class ProgressiveGanConfig(GrowingConfig):
 
 class StyledConfig(KarrasConfig):
     """What the StyleGANs have in common: a mapping network."""
+
+    has_styles: ClassVar[bool] = True
 
     style_units: Width = 512
     mapping_layers: Layers = 8

@@ -154,6 +154,8 @@ class TrainConfig(Section):
     wgan_gp_interval: Count = 1
     wgan_gp_target: Weight = 1.0
     drift_weight: Weight = 0.0
+    path_length_weight: Weight = 0.0
+    path_length_interval: Count = 4
     weight_clip: PositiveWeight | None = None
     discriminator_steps: Count = 1
     updates: Literal["simultaneous", "alternating"] = "simultaneous"
@@ -223,6 +225,16 @@ class Config(Section):
                 "train.wgan_gp_weight: bounds the critic's slope at each image, which has none of "
                 "its own with batch normalisation: use 0, or model.discriminator_batch_norm false. "
                 f"Received: {train.wgan_gp_weight:g} with model.backbone {self.model.backbone}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_path_length(self) -> "Config":
+        if self.train.path_length_weight and not self.model.has_styles:
+            raise ValueError(
+                "train.path_length_weight: is about the styles of stylegan, stylegan2, stylegan3_t "
+                f"or stylegan3_r. Received: {self.train.path_length_weight:g} with model.backbone "
+                f"{self.model.backbone}"
             )
         return self
 

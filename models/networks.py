@@ -42,9 +42,14 @@ class Networks(NamedTuple):
 
     def generate_from_scaled(self, scaled_latents: Any, training: bool = False) -> Any:
         """Images (batch, height, width, 3), unclipped, from scaled latents z∘s (batch, d_z)."""
-        styles = scaled_latents
-        if self.mapper:
-            styles = self.mapper(scaled_latents, training=training)
+        return self.generate_from_styles(self.styles(scaled_latents, training), training)
+
+    def styles(self, scaled_latents: Any, training: bool = False) -> Any:
+        """What `synthesis` takes: the mapper's outputs, or the scaled latents (batch, d_z)."""
+        return self.mapper(scaled_latents, training=training) if self.mapper else scaled_latents
+
+    def generate_from_styles(self, styles: Any, training: bool = False) -> Any:
+        """Images (batch, height, width, 3), unclipped, from what `styles` returns."""
         return self.synthesis(styles, training=training)
 
     def discriminate(self, images: Any, training: bool = False) -> Sequence[Any]:

@@ -73,6 +73,8 @@ def test_celeba128_is_the_papers_experiment():
         "wgan_gp_interval": 1,
         "wgan_gp_target": 1.0,
         "drift_weight": 0.0,
+        "path_length_weight": 0.0,
+        "path_length_interval": 4,
         "weight_clip": None,
         "discriminator_steps": 1,
         "updates": "simultaneous",

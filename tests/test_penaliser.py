@@ -37,7 +37,8 @@ def test_a_penalty_adds_its_own_gradient(make_config, batch, name, target):
     networks = trainer.networks
     variables = [v.value for v in networks.discriminator.trainable_variables]
     weights = due_weights(trainer.penaliser.turns, {})
-    assert weights == {"r1": 1.0, "r2": 0.0, "wgan_gp": 0.0} | {name: WEIGHTS[name]}
+    none = {"r2": 0.0, "wgan_gp": 0.0, "path_length": 0.0}
+    assert weights == {"r1": 1.0} | none | {name: WEIGHTS[name]}
     gradients, means = gradients_with(trainer, batch, weights)
     without, _ = gradients_with(trainer, batch, weights | {name: 0.0})
     fake = networks.generate(trainer.sample_latents(4, 0), trainer.scale())
@@ -69,7 +70,7 @@ def test_each_penalty_has_its_own_interval(make_config):
         )
         return weights.numpy().tolist()
 
-    r1, r2, wgan_gp = zip(*map(weights_of, range(7)), strict=True)
+    r1, r2, wgan_gp, _ = zip(*map(weights_of, range(7)), strict=True)
     assert r1 == (2, 0, 2, 0, 2, 0, 2)
     assert r2 == (0.5,) * 7
     assert wgan_gp == (15, 0, 0, 15, 0, 0, 15)

@@ -56,11 +56,12 @@ def choose_gradient_penalties(train_config: TrainConfig) -> dict[str, GradientPe
 
 
 def choose_turns(train_config: TrainConfig) -> dict[str, Turn]:
-    """The turns of all gradient penalties, R1 first."""
+    """The turns of all gradient penalties: the discriminator's, R1 first, then the generator's."""
     return {
         "r1": Turn(train_config.r1_weight, train_config.r1_interval),
         "r2": Turn(train_config.r2_weight, train_config.r2_interval),
         "wgan_gp": Turn(train_config.wgan_gp_weight, train_config.wgan_gp_interval),
+        "path_length": Turn(train_config.path_length_weight, train_config.path_length_interval),
     }
 
 

@@ -18,6 +18,7 @@ from train.losses import ENCODER_LOSSES
 from train.model import Model
 from train.optimizer import ClipWeights
 from train.passes import BOTH, Loss, choose_passes
+from train.path_length import MEAN, PENALTY, PathLength
 from train.penaliser import Penaliser
 from train.runtime.device import resolve_auto
 from train.runtime.distribution import Processes, sum_over_replicas
@@ -73,12 +74,17 @@ class Trainer(Model):
             self.processes,
             seed,
         )
+        self.path_length = None
+        if config.train.path_length_weight:
+            optimizer = self.descent.optimizers["generator"]
+            self.path_length = PathLength(self.networks, optimizer, seed)
         averaged, decay = None, self.train_config.average_decay
         if decay:
             averaged = build_networks(config, self.train_config.precision)
         self.averages = Averages(self.networks, averaged, decay)
         norms = [gradient_norm(group) for group in self.parameter_groups]
         penalties = [_penalty(name) for name in self.penaliser.further]
+        penalties += [PENALTY] if self.path_length else []
         # New names go to the end, so that older checkpoints keep their meaning.
         self.statistics = (*_LOSSES, *norms, "recovered_variance", "loss_scale", *penalties)
         self.scaled_statistics = frozenset(["r1_penalty", "discriminator_loss", *norms, *penalties])
@@ -124,6 +130,7 @@ class Trainer(Model):
             **self.averages.parts(),
             **self.descent.parts(),
             **self.growth.parts(),
+            **({MEAN: self.path_length.mean} if self.path_length else {}),
             "variance_window": self.variance_window,
             "random_state": self.random.state.value,
         }
@@ -197,6 +204,9 @@ class Trainer(Model):
         window = self.trace.update(self.variance_window, results.pop("recovered_squares"))  # line 9
         are_applied = reduce(tf.logical_and, were_applied)
         self.variance_window.assign(tf.where(are_applied, window, self.variance_window))
+        if self.path_length:
+            mean = self.path_length.mean
+            mean.assign(tf.where(are_applied, results.pop(MEAN), mean))
         return results | {"recovered_variance": tf.reduce_mean(self.variance_window[-1])}
 
     def _differentiate_lazily(
@@ -240,6 +250,10 @@ class Trainer(Model):
             d_loss += encoder_weight * l_enc + weighted_sum(penalties, weights)
             g_loss = f_g(fake_adversarial)  # line 8
             g_loss += self.generator_encoder_weight * l_enc
+            paths = {}
+            if self.path_length:
+                paths = self.path_length.penalise(z, s, weights["path_length"])
+                g_loss += weights["path_length"] * paths[PENALTY]
             # As the authors' code does: gradients of the sum over the batch, not the mean.
             totals = {
                 "discriminator": scale("discriminator", tf.reduce_sum(d_loss) + real.carrier),
@@ -250,7 +264,7 @@ class Trainer(Model):
         values = {
             "discriminator": {"discriminator_loss": d_loss}
             | {_penalty(name): value for name, value in penalties.items()},
-            "generator": {"encoder_loss": l_enc, "generator_loss": g_loss},
+            "generator": {"encoder_loss": l_enc, "generator_loss": g_loss} | paths,
         }
         gradients, means = {}, {"recovered_squares": recovered_squares(recovered)}
         for loss in losses:

@@ -94,7 +94,7 @@ class GrowingNetworks(KarrasNetworks):
     """Networks that grow: their models have outputs for each stage, and one is used at a time.
 
     `synthesis` and `discriminator` contain all layers; their outputs are those of the stages, that
-    with all layers first. Stage k serves the lods from k to below k + 1. `generate_from_scaled` and
+    with all layers first. Stage k serves the lods from k to below k + 1. `generate_from_styles` and
     `discriminate` choose the stage whenever they run, so that a traced function serves all of them.
     """
 
@@ -104,10 +104,7 @@ class GrowingNetworks(KarrasNetworks):
         layers = self.synthesis.layers
         return next((x.lod for x in layers if isinstance(x, LevelOfDetail)), None)
 
-    def generate_from_scaled(self, scaled_latents: Any, training: bool = False) -> Any:
-        styles = scaled_latents
-        if self.mapper:
-            styles = self.mapper(scaled_latents, training=training)
+    def generate_from_styles(self, styles: Any, training: bool = False) -> Any:
         return self._run_stage(self._generators, styles, training)
 
     def discriminate(self, images: Any, training: bool = False) -> Sequence[Any]:
