@@ -21,6 +21,7 @@ import typer
 from config import UserError, in_one_line, load
 from config.usage import explain_usage, require_values
 from data.storage import NewFolder
+from evaluate.exchange import command_line as exchange
 from evaluate.inversion import command_line as trained_runs
 from evaluate.measuring import Measuring
 from evaluate.metrics.table import summarise
@@ -218,6 +219,7 @@ def compare(
 
 
 app.add_typer(trained_runs.app)
+app.add_typer(exchange.app)
 
 
 def with_tensorflow() -> ModuleType:

@@ -10,7 +10,9 @@ import typer
 
 from config import UserError
 from config.values import MOST_SEEDS
+from data.storage import NewFolder
 from evaluate.number_lists import parse_ranges
+from train.runs.folder import RunFolder
 
 RESULTS = Path("results")
 LARGEST_SEED = 2**31 - 1
@@ -95,3 +97,10 @@ Seed = Annotated[
 Count = Annotated[
     int, typer.Option("--count", min=1, max=MOST_SAMPLES, metavar="N", help="how many images")
 ]
+
+
+def require_run(run: Path, out: Path | None = None) -> None:
+    """Raise UserError if no run is in a folder, or if something is at `out`."""
+    RunFolder(run).read()
+    if out:
+        NewFolder(out).require_free()

@@ -104,7 +104,7 @@ class TrainedRun:
         Raises UserError where they are not finite.
         """
         images = self.in_batches(lambda z: self._inverter.generate(z, self.scale), latents)
-        return self._require_finite(images, "images of such latents")
+        return self.require_finite(images, "images of such latents")
 
     def encode(self, images: np.ndarray) -> np.ndarray:
         """E(x): latents (n, d_z) of images (n, height, width, 3).
@@ -112,9 +112,10 @@ class TrainedRun:
         Raises UserError where they are not finite.
         """
         latents = self.in_batches(self._inverter.encode, images)
-        return self._require_finite(latents, "latents of such images")
+        return self.require_finite(latents, "latents of such images")
 
-    def _require_finite(self, values: np.ndarray, what: str) -> np.ndarray:
+    def require_finite(self, values: np.ndarray, what: str) -> np.ndarray:
+        """The values. Raises UserError where they are not finite; `what` names them."""
         if not np.all(np.isfinite(values)):
             raise UserError(f"{self.folder.path}: {what} are not finite")
         return values

@@ -3,15 +3,15 @@
 Each command that makes files writes a new folder, by default in RUN_DIR, as a whole or not at all.
 """
 
+import re
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated
 
 import typer
 
-from config import UserError, load
-from data.paths import require_any, require_file
-from data.storage import NewFolder
+from config import UserError
+from data.paths import require_any
 from evaluate.inversion import explore_server
 from evaluate.number_lists import parse_ranges
 from evaluate.options import (
@@ -21,18 +21,17 @@ from evaluate.options import (
     Count,
     Images,
     NewOut,
-    Overrides,
     Raw,
     RunDir,
     Seed,
+    require_run,
 )
-from train.runs.folder import RunFolder
 from train.runtime.startup import import_tensorflow
 
 _MOST_STEPS = 10**6
 _MOST_IN_SHEET = 1024
 _MOST_AMOUNT = 1000
-CELEBA = Path(__file__).parents[2] / "configs" / "celeba128.yaml"
+_MOST_PSI = 10
 
 WithExamples = Annotated[
     Path | None, typer.Option("--with", metavar="FOLDER", help="images that have something")
@@ -52,11 +51,11 @@ def _with_tensorflow() -> ModuleType:
     return commands
 
 
-def _require_run(run: Path, out: Path | None = None) -> None:
-    """Raise UserError if no run is in a folder, or if something is at `out`."""
-    RunFolder(run).read()
-    if out:
-        NewFolder(out).require_free()
+def _combinations() -> ModuleType:
+    import_tensorflow()
+    from evaluate.inversion import combinations
+
+    return combinations
 
 
 def _pair_examples(
@@ -91,7 +90,7 @@ def reconstruct(
     out: NewOut = None,
 ) -> None:
     """Encode images and generate them again: pairs, single images, latents, PSNR and SSIM."""
-    _require_run(run, out)
+    require_run(run, out)
     require_any(images)
     _with_tensorflow().reconstruct(run, checkpoint, raw, images, refine, out)
 
@@ -106,6 +105,10 @@ def sample(
         str | None, typer.Option("--seeds", metavar="LIST", help="an image of each: 1-16 or 3,7")
     ] = None,
     files: Annotated[bool, typer.Option("--files", help="single images, not one sheet")] = False,
+    truncation: Annotated[
+        float | None,
+        typer.Option("--truncation", metavar="PSI", help="pull styles to their mean: 0 to 1"),
+    ] = None,
     checkpoint: Checkpoint = "last",
     raw: Raw = False,
     out: NewOut = None,
@@ -119,12 +122,16 @@ def sample(
             f"a sheet holds {_MOST_IN_SHEET} images; --files writes up to {MOST_SAMPLES} single "
             "ones"
         )
-    _require_run(run, out)
+    if truncation is not None and not abs(truncation) <= _MOST_PSI:
+        raise UserError(
+            f"--truncation takes a number from -{_MOST_PSI} to {_MOST_PSI}. Received: {truncation}"
+        )
+    require_run(run, out)
     commands = _with_tensorflow()
     if ranges:
-        commands.sample_seeds(run, checkpoint, raw, ranges, files, out)
+        commands.sample_seeds(run, checkpoint, raw, ranges, files, truncation, out)
     else:
-        commands.sample(run, checkpoint, raw, count, seed, files, out)
+        commands.sample(run, checkpoint, raw, count, seed, files, truncation, out)
 
 
 def _is_given(context: typer.Context, option: str) -> bool:
@@ -160,7 +167,7 @@ def interpolate(
     lists = [*rank, *element]
     if len(lists) + (between is not None) > 1:
         raise UserError("use one of --rank, --element and --between, once; a list is 1-3 or 1,5,7")
-    _require_run(run, out)
+    require_run(run, out)
     _require_images(between)
     commands = _with_tensorflow()
     if between:
@@ -170,10 +177,61 @@ def interpolate(
         commands.interpolate_along(run, checkpoint, raw, text, not element, count, seed, out)
 
 
+@app.command("mix")
+def mix(
+    run: RunDir,
+    rows: Annotated[
+        str, typer.Option("--rows", metavar="SEEDS|IMAGES", help="1-4, an image or a folder")
+    ],
+    columns: Annotated[
+        str, typer.Option("--columns", metavar="SEEDS|IMAGES", help="whose styles they get")
+    ],
+    layers: Annotated[
+        str | None,
+        typer.Option("--layers", metavar="LIST", help="in which layers [first half]"),
+    ] = None,
+    checkpoint: Checkpoint = "last",
+    raw: Raw = False,
+    out: NewOut = None,
+) -> None:
+    """Mix the styles of images, row by column: for backbones with a style for each layer."""
+    require_run(run, out)
+    sources = [_find_source(text) for text in (rows, columns)]
+    _combinations().mix(run, checkpoint, raw, *sources, layers, out)
+
+
+def _find_source(text: str) -> Path | list[range]:
+    """Seeds from a text such as 1-4, or else the path of images. Raises UserError."""
+    if re.fullmatch(r"[\d\s,-]+", text):
+        return parse_ranges(text, "seed", 0, LARGEST_SEED)
+    require_any([Path(text)])
+    return Path(text)
+
+
+@app.command("arithmetic")
+def arithmetic(
+    run: RunDir,
+    plus: Annotated[
+        list[Path], typer.Option("--plus", metavar="IMAGE|FOLDER", help="add their mean latent")
+    ],
+    minus: Annotated[
+        list[Path], typer.Option("--minus", metavar="IMAGE|FOLDER", help="subtract it")
+    ] = [],
+    checkpoint: Checkpoint = "last",
+    raw: Raw = False,
+    out: NewOut = None,
+) -> None:
+    """Add and subtract the mean latents of images; both options may be repeated."""
+    require_run(run, out)
+    for path in (*plus, *minus):
+        require_any([path])
+    _combinations().arithmetic(run, checkpoint, raw, plus, minus, out)
+
+
 @app.command("elements")
 def list_elements(run: RunDir, checkpoint: Checkpoint = "last") -> None:
     """Print all latent elements by importance: rank, index, scale s and variance v."""
-    _require_run(run)
+    require_run(run)
     _with_tensorflow().list_elements(run, checkpoint)
 
 
@@ -202,22 +260,10 @@ def edit(
         raise UserError("say what to change: --element, --rank, or --with and --without")
     if not abs(amount) <= _MOST_AMOUNT:
         raise UserError(f"--amount takes a number up to {_MOST_AMOUNT}. Received: {amount}")
-    _require_run(run, out)
+    require_run(run, out)
     require_any(images)
     _require_images(examples)
     _with_tensorflow().edit(run, checkpoint, raw, images, element, rank, examples, amount, out)
-
-
-@app.command("export")
-def export(
-    run: RunDir, checkpoint: Checkpoint = "last", raw: Raw = False, out: NewOut = None
-) -> None:
-    """Write Keras models, a SavedModel that needs none of this code, and a model card.
-
-    They go to RUN_DIR/model, or where --out says.
-    """
-    _require_run(run, out)
-    _with_tensorflow().export(run, checkpoint, raw, out)
 
 
 @app.command("explore")
@@ -237,44 +283,8 @@ def explore(
     --with and --without add a slider that gives them what a folder of examples has.
     """
     examples = _pair_examples(with_examples, without_examples)
-    _require_run(run)
+    require_run(run)
     _require_images(examples)
     explore_server.require_library()
     with explore_server.listen(port) as listener:
         _with_tensorflow().explore(run, checkpoint, raw, examples, listener)
-
-
-@app.command("import-reference")
-def import_reference(
-    mapper: Annotated[Path, typer.Argument(metavar="MAPPER.h5")],
-    decoder: Annotated[Path, typer.Argument(metavar="DECODER.h5")],
-    discriminator: Annotated[Path, typer.Argument(metavar="DISCRIMINATOR.h5")],
-    variance_window: Annotated[Path, typer.Argument(metavar="VAR_VECTORS.npy")],
-    out: Annotated[Path, typer.Option("--out", metavar="RUN_DIR", help="a new folder")],
-    config_file: Annotated[
-        Path, typer.Option("--config", metavar="CONFIG", help="config with the files' architecture")
-    ] = CELEBA,
-    run: Annotated[
-        str, typer.Option("--run", metavar="NAME", help="the run that trained the model")
-    ] = "normal_dls_dg",
-    overrides: Overrides = [],
-) -> None:
-    """Make a run folder from the files that the authors' code saves."""
-    config = load(config_file, overrides)
-    weights = (mapper, decoder, discriminator)
-    for file in (*weights, variance_window):
-        require_file(file)
-    NewFolder(out).require_free()
-    _with_tensorflow().import_reference(config, run, weights, variance_window, out)
-
-
-@app.command("export-reference")
-def export_reference(
-    run: RunDir, checkpoint: Checkpoint = "last", raw: Raw = False, out: NewOut = None
-) -> None:
-    """Write the files that the authors' code reads: mapper.h5, decoder.h5 ...
-
-    They go to RUN_DIR/reference, or where --out says.
-    """
-    _require_run(run, out)
-    _with_tensorflow().export_reference(run, checkpoint, raw, out)

@@ -4,36 +4,36 @@ They read a checkpoint of a run folder, see `TrainedRun`. Those that make files 
 `out`, or one in the run's folder.
 """
 
-import contextlib
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from config import Config, UserError
-from data.storage import NewFolder, save_image
-from data.user_images import read_images, unique_stems
-from evaluate.exchange import exports, reference
+from config import UserError
+from data.storage import save_image
+from data.user_images import unique_stems
 from evaluate.inversion import editing, explore_server
 from evaluate.inversion.animation import save_animations
 from evaluate.inversion.explore import Explorer
 from evaluate.inversion.files import save_images, save_latents
 from evaluate.inversion.importance import label_elements, print_elements
+from evaluate.inversion.opened import opened, opened_to_write, read, require_no, sample_each
 from evaluate.inversion.refine import invert, print_metrics, write_metrics
+from evaluate.inversion.styles import Styles
 from evaluate.sheet_layout import COLUMNS, INTERPOLATION_LIMIT
 from evaluate.sheets import alternate, label_rows, tile
 from evaluate.trained_run import TrainedRun
 from train.experiment.display import progress_bar
-from train.runtime.failures import shortage_reported
 
 
 def reconstruct(
     run: Path, checkpoint: str, raw: bool, images: Sequence[Path], steps: int, out: Path | None
 ) -> None:
     """Encode images and generate them again, and refine the latents in `steps` steps."""
-    with _opened_to_write(run, checkpoint, raw, "reconstruct", out) as (trained, folder):
-        names, pixels, problems = _read(images, trained)
+    with opened_to_write(run, checkpoint, raw, "reconstruct", out) as (trained, folder):
+        names, pixels, problems = read(images, trained)
         with progress_bar("refining") as on_progress:
             encoded, refined = invert(trained, pixels, steps, on_progress)
         found = [inversion for inversion in (encoded, refined) if inversion]
@@ -45,43 +45,66 @@ def reconstruct(
         save_latents(folder, trained, found[-1].latents, names)
         write_metrics(folder / "metrics.csv", names, *found)
     print_metrics(names, *found)
-    _require_no(problems)
+    require_no(problems)
 
 
 def sample(
-    run: Path, checkpoint: str, raw: bool, count: int, seed: int, files: bool, out: Path | None
+    run: Path,
+    checkpoint: str,
+    raw: bool,
+    count: int,
+    seed: int,
+    files: bool,
+    psi: float | None,
+    out: Path | None,
 ) -> None:
     """Generate `count` images of one seed: a sheet, or single `files`, and their latents."""
-    with _opened_to_write(run, checkpoint, raw, "sample", out) as (trained, folder):
+    with opened_to_write(run, checkpoint, raw, "sample", out) as (trained, folder):
         stems = [f"{index:0{len(str(count))}d}" for index in range(1, count + 1)]
-        _save_samples(folder, trained, trained.sample_latents(count, seed), stems, files)
+        _save_samples(folder, trained, trained.sample_latents(count, seed), stems, files, psi)
 
 
 def sample_seeds(
-    run: Path, checkpoint: str, raw: bool, seeds: Sequence[range], files: bool, out: Path | None
+    run: Path,
+    checkpoint: str,
+    raw: bool,
+    seeds: Sequence[range],
+    files: bool,
+    psi: float | None,
+    out: Path | None,
 ) -> None:
     """Generate one image of each seed, as `sample` does."""
-    with _opened_to_write(run, checkpoint, raw, "sample", out) as (trained, folder):
-        numbers = [seed for part in seeds for seed in part]
-        latents = np.concatenate([trained.sample_latents(1, seed) for seed in numbers])
+    with opened_to_write(run, checkpoint, raw, "sample", out) as (trained, folder):
+        numbers, latents = sample_each(trained, seeds)
         stems = [f"seed_{seed:04d}" for seed in numbers]
-        _save_samples(folder, trained, latents, stems, files)
+        _save_samples(folder, trained, latents, stems, files, psi)
 
 
 def _save_samples(
-    folder: Path, trained: TrainedRun, latents: np.ndarray, stems: Sequence[str], files: bool
+    folder: Path,
+    trained: TrainedRun,
+    latents: np.ndarray,
+    stems: Sequence[str],
+    files: bool,
+    psi: float | None,
 ) -> None:
-    """Write latents (n, d_z) and their images, in `files` named by `stems` or in a sheet."""
+    """Write latents (n, d_z) and their images, in `files` named by `stems` or in a sheet.
+
+    `psi` truncates the images' styles.
+    """
+    generate = trained.generate
+    if psi is not None:
+        generate = partial(Styles(trained).generate_truncated, psi=psi)
     save_latents(folder, trained, latents, stems)
     count = len(latents)
     if not files:
-        sheet = tile(trained.generate(latents), columns=min(count, COLUMNS))
+        sheet = tile(generate(latents), columns=min(count, COLUMNS))
         save_image(folder / "sheet.png", sheet)
         return
     with progress_bar("generating") as on_progress:
         for start in range(0, count, trained.batch_size):
             part = slice(start, start + trained.batch_size)
-            save_images(folder / "images", stems[part], trained.generate(latents[part]))
+            save_images(folder / "images", stems[part], generate(latents[part]))
             on_progress(min(part.stop, count), count)
 
 
@@ -96,7 +119,7 @@ def interpolate_along(
     out: Path | None,
 ) -> None:
     """Move one latent element of `count` latents, or several elements of one latent."""
-    with _opened_to_write(run, checkpoint, raw, "interpolate", out) as (trained, folder):
+    with opened_to_write(run, checkpoint, raw, "interpolate", out) as (trained, folder):
         indices = editing.parse_elements(elements, trained, by_rank)
         latents = trained.sample_latents(count, seed)
         limit = INTERPOLATION_LIMIT[trained.config.latent.prior]
@@ -109,9 +132,9 @@ def interpolate_between(
     run: Path, checkpoint: str, raw: bool, images: Sequence[Path], out: Path | None
 ) -> None:
     """Move from one image's latent to another's."""
-    with _opened_to_write(run, checkpoint, raw, "interpolate", out) as (trained, folder):
-        names, pixels, problems = _read(images, trained)
-        _require_no(problems)
+    with opened_to_write(run, checkpoint, raw, "interpolate", out) as (trained, folder):
+        names, pixels, problems = read(images, trained)
+        require_no(problems)
         if len(names) != 2:
             raise UserError(f"--between takes two images. Received: {len(names)}")
         _save_frames(folder, trained, editing.frames_between(*trained.encode(pixels)))
@@ -128,7 +151,7 @@ def _save_frames(
 
 def list_elements(run: Path, checkpoint: str) -> None:
     """Print the latent elements by importance."""
-    with _opened(run, checkpoint, raw=False) as trained:
+    with opened(run, checkpoint, raw=False) as trained:
         print_elements(trained)
 
 
@@ -147,9 +170,9 @@ def edit(
 
     `examples` are the folders with and without what the images are to get.
     """
-    with _opened_to_write(run, checkpoint, raw, "edit", out) as (trained, folder):
+    with opened_to_write(run, checkpoint, raw, "edit", out) as (trained, folder):
         changes = editing.parse_changes(elements, ranks, trained)
-        names, pixels, problems = _read(images, trained)
+        names, pixels, problems = read(images, trained)
         latents = targets = trained.encode(pixels)
         if examples:
             direction, left_out = _find_direction(*examples, trained)
@@ -160,15 +183,15 @@ def edit(
         save_image(folder / "sheet.png", sheet)
         save_images(folder / "images", unique_stems(names), edited)
         save_latents(folder, trained, targets, names)
-    _require_no(problems)
+    require_no(problems)
 
 
 def _find_direction(
     with_examples: Path, without_examples: Path, trained: TrainedRun
 ) -> tuple[editing.Direction, list[str]]:
     """(the direction from one folder of examples to the other, problems in reading)."""
-    _, pixels, problems = _read([with_examples], trained)
-    _, other_pixels, more_problems = _read([without_examples], trained)
+    _, pixels, problems = read([with_examples], trained)
+    _, other_pixels, more_problems = read([without_examples], trained)
     found = editing.find_direction(
         trained.encode(pixels), trained.encode(other_pixels), trained.scale
     )
@@ -177,12 +200,6 @@ def _find_direction(
         f"{found.accuracy:.0%} of held-out ones apart (by chance: 50%)"
     )
     return found, problems + more_problems
-
-
-def export(run: Path, checkpoint: str, raw: bool, out: Path | None) -> None:
-    """Write Keras models, a SavedModel and a model card."""
-    with _opened_to_write(run, checkpoint, raw, "model", out) as (trained, folder):
-        exports.export(trained, folder)
 
 
 def explore(
@@ -196,7 +213,7 @@ def explore(
 
     `examples` are the folders with and without what the page's slider of a direction gives.
     """
-    with _opened(run, checkpoint, raw) as trained:
+    with opened(run, checkpoint, raw) as trained:
         explorer = Explorer(trained)
         if examples:
             direction, problems = _find_direction(*examples, trained)
@@ -207,57 +224,3 @@ def explore(
         port = listener.getsockname()[1]
         print(f"http://{explore_server.HOST}:{port} (Ctrl-C ends it)", flush=True)
         explore_server.serve(explorer, listener)
-
-
-def import_reference(
-    config: Config, run: str, weights: Sequence[Path], variance_window: Path, out: Path
-) -> None:
-    """Make a run folder from the authors' files."""
-    reference.import_reference(config, run, weights, variance_window, out)
-    print(f"a run of {config.experiment.name}, {run}, is in {out}")
-
-
-def export_reference(run: Path, checkpoint: str, raw: bool, out: Path | None) -> None:
-    """Write the authors' files."""
-    with _opened_to_write(run, checkpoint, raw, "reference", out) as (trained, folder):
-        reference.export_reference(trained, folder)
-
-
-@contextlib.contextmanager
-def _opened(path: Path, checkpoint: str, raw: bool) -> Iterator[TrainedRun]:
-    """Yields the `TrainedRun` of a run folder. Raises UserError, also if memory ends within."""
-    with shortage_reported("try fewer images"):
-        trained = TrainedRun(path, checkpoint, raw=raw)
-        print(f"from {trained}")
-        yield trained
-
-
-@contextlib.contextmanager
-def _opened_to_write(
-    run: Path, checkpoint: str, raw: bool, command: str, out: Path | None
-) -> Iterator[tuple[TrainedRun, Path]]:
-    """Yields a `TrainedRun` and a folder to fill: `out`, or a new one in the run's folder.
-
-    Raises UserError as `_opened` and `NewFolder` do.
-    """
-    made = NewFolder(out or run / command, is_numbered=out is None)
-    with _opened(run, checkpoint, raw) as trained, made as folder:
-        yield trained, folder
-    print(f"all of it is in {made.path}")
-
-
-def _read(paths: Sequence[Path], trained: TrainedRun) -> tuple[list[str], np.ndarray, list[str]]:
-    """(names, images (n, height, width, 3), problems), see `data.user_images.read_images`.
-
-    Raises UserError if no image remains.
-    """
-    names, images, problems = read_images(paths, trained.config.data)
-    if not names:
-        _require_no(problems)
-    return names, images, problems
-
-
-def _require_no(problems: Sequence[str]) -> None:
-    """Raise UserError, so that the exit code tells what was left out."""
-    if problems:
-        raise UserError(f"left out: {'; '.join(problems)}")

@@ -5,9 +5,11 @@ See `build_mapper`. Styles are w, a vector (d_w,) for each layer of the synthesi
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import keras
+import numpy as np
 from keras import KerasTensor, ops
 
 from config.sections import TrainConfig
@@ -52,6 +54,15 @@ def truncate(
     """
     truncated = mean_style + psi * (styles - mean_style)
     return truncated if cutoff is None else mix_styles(truncated, styles, cutoff)
+
+
+def mix_layers(first: KerasTensor, second: KerasTensor, layers: Sequence[int]) -> KerasTensor:
+    """The second styles for some layers, by index, the first for the others.
+
+    Inputs and output: (batch, num_ws, d_w); a batch may be 1.
+    """
+    is_second = np.isin(np.arange(first.shape[1]), layers)  # (num_ws,)
+    return ops.where(is_second[None, :, None], second, first)
 
 
 def mix_styles(first: KerasTensor, second: KerasTensor, cutoff: int | KerasTensor) -> KerasTensor:
