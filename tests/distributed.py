@@ -92,6 +92,19 @@ def losses_of(config, *arguments):
     return take_steps_of_losses(config, open_replicas(*arguments))
 
 
+def take_growing_steps(config, strategy):
+    """The losses of six steps, in which networks grow from the first size to the second."""
+    with strategy.scope():
+        trainer = Trainer(config, "normal_dls_dg")
+    images = np.random.default_rng(0).uniform(-1, 1, (6, 4, 8, 8, 3)).astype(np.float32)
+    statistics = trainer.train_steps(images[:, trainer.positions()])
+    return {loss: statistics[loss].numpy().tolist() for loss in LOSSES}
+
+
+def growing_steps_of(config, *arguments):
+    return take_growing_steps(config, open_replicas(*arguments))
+
+
 def take_batch_norm_steps(config, strategy):
     """(statistics of two steps, moving statistics after them, whether XLA compiles a step)."""
     tf.config.run_functions_eagerly(True)

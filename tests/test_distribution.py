@@ -13,12 +13,14 @@ from tests.conftest import FORKSERVER, SMALLEST, TINY, eagerly, merge
 from tests.distributed import (
     METHODS,
     batch_norm_steps_of,
+    growing_steps_of,
     losses_of,
     measure_on,
     measured_by,
     steps_of,
     take_batch_norm_steps,
     take_golden_steps,
+    take_growing_steps,
     take_steps_of_losses,
     train,
     train_in_cluster,
@@ -170,6 +172,21 @@ def test_replicas_normalise_their_batch_together():
     for replicas, (alone,) in zip(moving, expected, strict=True):
         for values in replicas:
             np.testing.assert_allclose(values, alone, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.long
+def test_networks_grow_on_several_replicas_as_on_one():
+    values = merge(TINY, SMALLEST)
+    values["model"] = {
+        "backbone": "progressive_gan", "channel_base": 32, "channel_max": 4,
+        "minibatch_stddev_group": 0, "stage_kimg": 0.008, "fade_kimg": 0.008,
+    }  # fmt: skip
+    config = Config.model_validate(values)
+    started = [start(growing_steps_of, config, "mirrored", 2)]
+    expected = take_growing_steps(config, tf.distribute.get_strategy())
+    (results,) = answers_of(started)
+    for loss, values in results.items():
+        np.testing.assert_allclose(values, expected[loss], rtol=1e-3, err_msg=loss)
 
 
 def test_one_process_alone():

@@ -13,6 +13,7 @@ from config.backbones import ProgressiveGanConfig, StyleGanConfig
 from data.loading import check_length
 from evaluate.exchange.exports import save_functions
 from models.backbones import BUILDERS
+from models.backbones.styles import MixStyles
 from models.exports import build_encoder, build_generator
 from tests.conftest import TINY, eagerly, run_in
 from tests.survival import final_state, states_are_equal
@@ -114,6 +115,7 @@ def test_mixed_precision_takes_a_step(name, precision):
         statistics = trainer.train_step(IMAGES)
     assert all(np.isfinite(value) for value in statistics.values()), statistics
     assert int(trainer.optimizer.iterations) == 1
+    assert float(trainer.averages.networks.lod.value) == 0.5  # averages grow with the weights
     images = trainer.networks.generate_from_scaled(np.ones((4, 6), np.float32))
     assert images.dtype == "float32"
 
@@ -130,6 +132,17 @@ def test_each_step_has_the_lod_of_its_images_and_adam_starts_anew_at_each_stage(
     assert lods == [1, 1, 1, 0.5, 0, 0]
     assert counts == [1, 2, 3, 1, 1, 2]
     assert int(trainer.growth.images_seen) == 24
+
+
+def test_small_stages_mix_the_styles_of_their_own_layers():
+    """Of the six layers of 16x16, lod 0.7 has six, 1.3 has four and 2 has two."""
+    keras.utils.set_random_seed(0)
+    styles = np.broadcast_to(np.arange(3, dtype=np.float32)[:, None, None], (3, 6, 2))
+    layer = MixStyles(1.0)
+    for lod, most in ((0.7, 5), (1.3, 3), (2.0, 1)):
+        mixed = [layer(styles, tf.constant(lod), training=True) for _ in range(60)]
+        cutoffs = {int(np.sum(each[1, :, 0] == 1)) for each in mixed}
+        assert cutoffs == set(range(1, most + 1))
 
 
 def test_after_a_restart_adam_takes_the_step_of_a_new_one():

@@ -111,7 +111,7 @@ class GrowingNetworks(KarrasNetworks):
         return self._run_stage(self._discriminators, images, training)
 
     def present(self) -> "GrowingNetworks":
-        stage = 0 if self.lod is None else int(self.lod.value)
+        stage = 0 if self.lod is None else int(ops.convert_to_tensor(self.lod))
         return self._replace(
             synthesis=self._generators[stage], discriminator=self._discriminators[stage]
         )
