@@ -263,6 +263,9 @@ class LearnedConstant(keras.layers.Layer):
     def call(self, style: KerasTensor) -> KerasTensor:
         return ops.repeat(self.constant, ops.shape(style)[0], axis=0)
 
+    def compute_output_shape(self, style_shape: Shape) -> Shape:
+        return (style_shape[0], self.size, self.size, self.channels)
+
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
             "size": self.size,

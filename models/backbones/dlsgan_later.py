@@ -14,7 +14,7 @@ from keras import KerasTensor
 
 from config.backbones import DlsganLaterConfig
 from models.discriminator import add_heads
-from models.layers import Bias, EqualizedConv2D, EqualizedDense
+from models.layers import Bias, EqualizedConv2D, EqualizedDense, Shape
 from models.networks import Networks
 from models.operations import fir_filter, insert_zeros
 from models.resampling import Resample2x
@@ -39,6 +39,12 @@ class ResampleImage(keras.layers.Layer):
         if self.upsample:
             return fir_filter(insert_zeros(images, before=1, after=0), gain=4.0)
         return fir_filter(images, stride=2)
+
+    def compute_output_shape(self, images_shape: Shape) -> Shape:
+        batch, height, width, channels = images_shape
+        if self.upsample:
+            return (batch, 2 * height, 2 * width, channels)
+        return (batch, height // 2, width // 2, channels)
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"upsample": self.upsample}

@@ -72,8 +72,7 @@ class DemodulatedConv2D(EqualizedLayer):
         self.noise = noise
 
     def build(self, feature_maps_shape: Shape, style_shape: Shape) -> None:
-        _, height, width, channels = feature_maps_shape
-        size = self.kernel_size
+        size, channels = self.kernel_size, feature_maps_shape[-1]
         # A transposed convolution has its output channels before its input channels.
         ends = (self.filters, channels) if self.upsample else (channels, self.filters)
         self.add_weights((size, size, *ends), size**2 * channels, bias_size=self.filters)
@@ -84,8 +83,7 @@ class DemodulatedConv2D(EqualizedLayer):
         self.add_noise = None
         if self.noise != "none":
             self.add_noise = Noise(self.noise == "random", dtype="float32", name="noise")
-            times = 2 if self.upsample else 1
-            self.add_noise.build((None, times * height, times * width, self.filters))
+            self.add_noise.build(self.compute_output_shape(feature_maps_shape, style_shape))
 
     def call(
         self, feature_maps: KerasTensor, style: KerasTensor, training: bool = False
@@ -109,6 +107,11 @@ class DemodulatedConv2D(EqualizedLayer):
             feature_maps, kernel, strides=2, padding="valid", data_format=CHANNELS_LAST
         )  # (batch, 2 * height + 1, 2 * width + 1, filters)
         return resample(ops.cast(doubled, "float32"), 2.0 * _TAPS, padding=(1, 1))
+
+    def compute_output_shape(self, feature_maps_shape: Shape, style_shape: Shape) -> Shape:
+        batch, height, width, _ = feature_maps_shape
+        times = 2 if self.upsample else 1
+        return (batch, times * height, times * width, self.filters)
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
@@ -145,6 +148,10 @@ class FilteredDownConv2D(EqualizedLayer):
             data_format=CHANNELS_LAST,
         )
         return self.activate(outputs)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        batch, height, width, _ = input_shape
+        return (batch, height // 2, width // 2, self.filters)
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"filters": self.filters}

@@ -107,6 +107,9 @@ class FourierInput(keras.layers.Layer):
         square = ops.sum(ops.square(normal), axis=1, keepdims=True)
         return self.signal.cutoff * normal * ops.exp(-square / 4.0) * ops.rsqrt(square)
 
+    def compute_output_shape(self, style_shape: Shape) -> Shape:
+        return (style_shape[0], self.signal.size, self.signal.size, self.signal.channels)
+
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"signal": list(self.signal)}
 
@@ -133,6 +136,9 @@ class MagnitudeNorm(MovingAverage):
             squares = ops.square(ops.cast(feature_maps, "float32"))
             self.move(self.mean_square, squares, axes=(0, 1, 2, 3))
         return feature_maps * ops.cast(ops.rsqrt(self.mean_square), feature_maps.dtype)
+
+    def compute_output_shape(self, feature_maps_shape: Shape) -> Shape:
+        return feature_maps_shape
 
 
 @keras.saving.register_keras_serializable(package="dlsgan")
@@ -165,6 +171,10 @@ class FilteredLeakyReLU(keras.layers.Layer):
         signals = resample(ops.cast(feature_maps, "float32"), self.up_taps, padding, up=self.up)
         signals = resample(scaled_leaky_relu(signals), self.down_taps, (0, 0), down=self.down)
         return ops.cast(signals, self.compute_dtype)
+
+    def compute_output_shape(self, feature_maps_shape: Shape) -> Shape:
+        batch, _, _, channels = feature_maps_shape
+        return (batch, self.target.size, self.target.size, channels)
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {

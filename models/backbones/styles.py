@@ -126,6 +126,9 @@ class BroadcastStyles(MovingAverage):
             self.move(self.mean_style, style, axes=(0,))
         return ops.repeat(style[:, None, :], self.num_ws, axis=1)
 
+    def compute_output_shape(self, style_shape: Shape) -> Shape:
+        return (style_shape[0], self.num_ws, style_shape[1])
+
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"num_ws": self.num_ws}
 
@@ -198,6 +201,9 @@ class Noise(keras.layers.Layer):
                 (batch, height, width, 1), dtype=self.compute_dtype, seed=self.random
             )
         return feature_maps + noise * self.strength
+
+    def compute_output_shape(self, feature_maps_shape: Shape) -> Shape:
+        return feature_maps_shape
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
