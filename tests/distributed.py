@@ -105,8 +105,8 @@ def growing_steps_of(config, *arguments):
     return take_growing_steps(config, open_replicas(*arguments))
 
 
-def take_batch_norm_steps(config, strategy):
-    """(statistics of two steps, moving statistics after them, whether XLA compiles a step)."""
+def take_averaging_steps(config, strategy):
+    """(statistics of two steps, moving averages after them, whether XLA compiles a step)."""
     tf.config.run_functions_eagerly(True)
     images = np.random.default_rng(0).uniform(-1, 1, (4, 16, 16, 3)).astype(np.float32)
     with strategy.scope():
@@ -122,8 +122,8 @@ def take_batch_norm_steps(config, strategy):
     return rows, moving, trainer._differentiate != trainer.differentiate
 
 
-def batch_norm_steps_of(config, *arguments):
-    return take_batch_norm_steps(config, open_replicas(*arguments))
+def averaging_steps_of(config, *arguments):
+    return take_averaging_steps(config, open_replicas(*arguments))
 
 
 def answer(answers, function, *arguments):

@@ -12,13 +12,13 @@ from tests import distributed
 from tests.conftest import FORKSERVER, SMALLEST, TINY, eagerly, merge
 from tests.distributed import (
     METHODS,
-    batch_norm_steps_of,
+    averaging_steps_of,
     growing_steps_of,
     losses_of,
     measure_on,
     measured_by,
     steps_of,
-    take_batch_norm_steps,
+    take_averaging_steps,
     take_golden_steps,
     take_growing_steps,
     take_steps_of_losses,
@@ -155,13 +155,20 @@ def test_every_loss_trains_on_several_replicas_as_on_one():
                 assert row == pytest.approx(expected_row, rel=1e-3, abs=1e-3), loss
 
 
-def test_replicas_normalise_their_batch_together():
+@pytest.mark.parametrize(
+    "model",
+    [
+        {"backbone": "dcgan", "generator_channels": 4, "discriminator_channels": 4},
+        {"backbone": "stylegan3_r", "style_units": 4, "mapping_layers": 1, "channel_base": 64,
+         "channel_max": 2, "minibatch_stddev_group": 0},
+    ],
+)  # fmt: skip
+def test_moving_averages_follow_the_batch_of_all_replicas(model):
     """XLA compiles the step of one replica only: it cannot compile what replicas exchange."""
     values = merge(TINY, {"train.jit_compile": True})
-    values["model"] = {"backbone": "dcgan", "generator_channels": 4, "discriminator_channels": 4}
-    config = Config.model_validate(values)
-    started = [start(batch_norm_steps_of, config, "mirrored", 2)]
-    expected_rows, expected, is_compiled = take_batch_norm_steps(
+    config = Config.model_validate(values | {"model": model})
+    started = [start(averaging_steps_of, config, "mirrored", 2)]
+    expected_rows, expected, is_compiled = take_averaging_steps(
         config, tf.distribute.get_strategy()
     )
     assert is_compiled
