@@ -15,6 +15,8 @@ from models.backbones.stylegan3 import build_synthesis as build_stylegan3
 from models.backbones.styles import build_mapper
 from tests.conftest import TINY, eagerly, merge
 from tests.recorded_backbones import assert_close
+from train.runs.checkpoints import Checkpoints
+from train.runs.folder import RunFolder
 from train.step import Trainer
 
 NAMES = ["stylegan2", "stylegan3_t", "stylegan3_r"]
@@ -156,6 +158,29 @@ def test_saved_models_are_the_same(name, tmp_path):
         ):
             np.testing.assert_array_equal(ours, theirs)
     assert [output.shape for output in networks.discriminate(IMAGES)] == [(4,), (4, 6), (4, 6)]
+
+
+def test_a_restored_training_goes_on_with_the_same_bits(tmp_path):
+    """Random noise, style mixing and the mean style too."""
+    folder = RunFolder(tmp_path / "run")
+    folder.create()
+    model = {"noise": "random", "style_mixing_probability": 0.5, "allow_ambiguous_latents": True}
+    first, second = make_trainer("stylegan2", model), make_trainer("stylegan2", model)
+    for trainer in (first, second):  # strengths of noise start at 0
+        for weight in trainer.networks.synthesis.trainable_weights:
+            if weight.path.endswith("noise/strength"):
+                weight.assign(0.5)
+    first.train_step(IMAGES)
+    with folder.locked():
+        Checkpoints(first, folder).save(1)
+    assert Checkpoints(second, folder).restore() == 1
+    rows = [trainer.train_step(IMAGES) for trainer in (first, second)]
+    assert {name: float(value) for name, value in rows[0].items()} == {
+        name: float(value) for name, value in rows[1].items()
+    }
+    for part, other in zip(first.networks, second.networks, strict=True):
+        for weight, expected in zip(part.variables, other.variables, strict=True):
+            np.testing.assert_array_equal(weight, expected, err_msg=weight.path)
 
 
 def count(model):
