@@ -9,8 +9,8 @@ from config import Config
 from config.backbones import DcganConfig
 from models import exports
 from models.backbones import dcgan
+from tests.backbones.recordings import SECOND_ORDER, assert_close
 from tests.conftest import TINY, eagerly, merge
-from tests.recorded_backbones import SECOND_ORDER, assert_close
 from train.runs.checkpoints import Checkpoints
 from train.runs.folder import RunFolder
 from train.step import Trainer

@@ -13,8 +13,8 @@ from models.backbones.normalisation import MinibatchStddev
 from models.backbones.stylegan2 import build_discriminator, build_synthesis
 from models.backbones.stylegan3 import build_synthesis as build_stylegan3
 from models.backbones.styles import build_mapper
+from tests.backbones.recordings import assert_close
 from tests.conftest import TINY, eagerly, merge
-from tests.recorded_backbones import assert_close
 from train.runs.checkpoints import Checkpoints
 from train.runs.folder import RunFolder
 from train.step import Trainer

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from models.backbones.styles import MixStyles, Noise, build_mapper, mix_styles, truncate
-from tests.recorded_backbones import (
+from tests.backbones.recordings import (
     assert_close,
     assign,
     from_torch,

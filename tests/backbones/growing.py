@@ -4,7 +4,7 @@ import re
 
 import tensorflow as tf
 
-from tests.recorded_backbones import dense_after_channels_first, read_recorded, with_prefix
+from tests.backbones.recordings import dense_after_channels_first, read_recorded, with_prefix
 
 _LAYER = re.compile(
     r"(?:(?P<size>\d+)_)?(?P<kind>constant|dense|adversarial|up|conv|down|to_rgb|from_rgb|bias)"

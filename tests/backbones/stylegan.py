@@ -10,21 +10,21 @@ from models.backbones.stylegan import AdaptiveInstanceNorm, build_networks
 from models.backbones.styles import build_mapper, mix_styles, truncate
 from models.operations import fir_filter
 from models.resampling import Resample2x
-from tests.recorded_backbones import (
-    GRADIENT,
-    SECOND_ORDER,
-    assert_close,
-    assert_gradients,
-    assign,
-    with_prefix,
-)
-from tests.recorded_growing import (
+from tests.backbones.growing import (
     at_lod,
     differentiate,
     judge,
     named_weights,
     read_in_our_layouts,
     upsampling_kernel,
+)
+from tests.backbones.recordings import (
+    GRADIENT,
+    SECOND_ORDER,
+    assert_close,
+    assert_gradients,
+    assign,
+    with_prefix,
 )
 from train.losses import ADVERSARIAL_LOSSES
 from train.penalties import r1_penalty
@@ -33,7 +33,7 @@ LOSS = ADVERSARIAL_LOSSES["non_saturating"]
 
 
 @pytest.fixture(scope="module")
-def recorded(pytestconfig):
+def recorded_stylegan(pytestconfig):
     """(arrays, config, networks with the recorded weights)."""
     arrays, config = read_in_our_layouts(pytestconfig, "stylegan")
     model = StyleGanConfig(
@@ -54,8 +54,8 @@ def recorded(pytestconfig):
 
 
 @pytest.mark.parametrize("lod", [0, 0.7, 1, 1.5])
-def test_every_lod(recorded, lod):
-    arrays, config, networks = recorded
+def test_stylegan_every_lod(recorded_stylegan, lod):
+    arrays, config, networks = recorded_stylegan
     networks.lod.assign(lod)
     expected = at_lod(arrays, lod)
     with tf.GradientTape(persistent=True) as tape:
@@ -92,8 +92,8 @@ def test_every_lod(recorded, lod):
         )
 
 
-def test_styles_truncation_and_mixing(recorded):
-    arrays, _, networks = recorded
+def test_stylegan_styles_truncation_and_mixing(recorded_stylegan):
+    arrays, _, networks = recorded_stylegan
     networks.lod.assign(0)
     styles, second = (networks.mapper(arrays[name]) for name in ("z", "z2"))
     for index in range(6):
@@ -106,16 +106,16 @@ def test_styles_truncation_and_mixing(recorded):
     assert_close(synthesis(mix_styles(styles, second, 3)), arrays["fake_images_mixed_cutoff3"])
 
 
-def test_training_moves_the_mean_style(recorded):
-    arrays, _, networks = recorded
+def test_stylegan_training_moves_the_mean_style(recorded_stylegan):
+    arrays, _, networks = recorded_stylegan
     before = networks.mean_style.numpy()
     networks.mapper(arrays["z"], training=True)
     assert_close(networks.mean_style, arrays["w_avg_after_update"])
     networks.mean_style.assign(before)
 
 
-def test_features(recorded):
-    arrays, _, networks = recorded
+def test_stylegan_features(recorded_stylegan):
+    arrays, _, networks = recorded_stylegan
     layers = {
         "4x4.Const": "constant", "4x4.Conv": "4_conv", "8x8.Conv0_up": "8_up",
         "8x8.Conv1": "8_conv", "16x16.Conv0_up": "16_up", "16x16.Conv1": "16_conv",
@@ -130,16 +130,16 @@ def test_features(recorded):
 
 
 @pytest.mark.parametrize(("size", "name"), [(64, "up_separate"), (128, "up_fused")])
-def test_the_kernel_that_doubles_is_flipped_below_128_pixels(recorded, size, name):
-    arrays, _, _ = recorded
+def test_stylegan_flips_the_kernel_that_doubles_below_128_pixels(recorded_stylegan, size, name):
+    arrays, _, _ = recorded_stylegan
     layer = Resample2x(5, True, taps=None, use_bias=False, gain=GAIN)
     layer.build(arrays["blocks/x"].shape)
     layer.kernel.assign(upsampling_kernel(arrays["blocks/w"], size))
     assert_close(layer(arrays["blocks/x"]), arrays[f"blocks/{name}"])
 
 
-def test_blocks(recorded):
-    arrays, _, _ = recorded
+def test_stylegan_blocks(recorded_stylegan):
+    arrays, _, _ = recorded_stylegan
     images = arrays["blocks/x"]
     assert_close(fir_filter(images, taps=(1.0, 2.0, 1.0)), arrays["blocks/blur"])
     layer = Resample2x(5, False, taps=None, use_bias=False, gain=GAIN)

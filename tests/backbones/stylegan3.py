@@ -10,13 +10,13 @@ from config.backbones import BACKBONES
 from models.backbones.signals import plan_signals
 from models.backbones.stylegan3 import FilteredLeakyReLU, blur, build_networks
 from models.backbones.styles import mix_styles, truncate
-from tests.recorded_backbones import (
+from tests.backbones.recordings import (
     assert_close,
     assert_gradients,
     assign,
     with_prefix,
 )
-from tests.test_recorded_stylegan2 import (
+from tests.backbones.stylegan2 import (
     assert_values_and_gradients,
     differentiate,
     named_discriminator,
@@ -24,7 +24,7 @@ from tests.test_recorded_stylegan2 import (
     read_in_our_layouts,
     recorded_losses,
 )
-from tests.test_recorded_stylegan2 import to_our_layout as to_layout_of_stylegan2
+from tests.backbones.stylegan2 import to_our_layout as to_layout_of_stylegan2
 
 SHORT = {
     "style/kernel": "affine.weight",
@@ -75,7 +75,7 @@ def to_our_layout(name, array):
 
 
 @pytest.fixture(scope="module", params=["t", "r"])
-def recorded(request, pytestconfig):
+def recorded_stylegan3(request, pytestconfig):
     """(arrays, config, networks with the recorded weights)."""
     arrays, config = read_in_our_layouts(pytestconfig, f"stylegan3_{request.param}", to_our_layout)
     networks = build_networks(config["z_dim"], config["img_resolution"], keys_of(config))
@@ -85,7 +85,7 @@ def recorded(request, pytestconfig):
 
 @pytest.mark.parametrize("configuration", ["t", "r"])
 @pytest.mark.parametrize("table", ["layers", "layers_256"])
-def test_signals_and_filters(pytestconfig, configuration, table):
+def test_stylegan3_signals_and_filters(pytestconfig, configuration, table):
     arrays, config = read_in_our_layouts(pytestconfig, f"stylegan3_{configuration}", to_our_layout)
     keys = BACKBONES[f"stylegan3_{configuration}"]()
     if table == "layers":
@@ -120,8 +120,8 @@ def test_signals_and_filters(pytestconfig, configuration, table):
     assert not filters
 
 
-def test_images_and_features(recorded):
-    arrays, config, networks = recorded
+def test_stylegan3_images_and_features(recorded_stylegan3):
+    arrays, config, networks = recorded_stylegan3
     outputs = {"input": networks.synthesis.get_layer("input").output}
     for index in range(15):
         name = f"leaky_{index}" if index < 14 else "to_rgb"
@@ -138,16 +138,16 @@ def test_images_and_features(recorded):
         assert_close(features[name], expected, name=name)
 
 
-def test_radial_filters_are_where_the_authors_have_them(recorded):
-    _, config, networks = recorded
+def test_stylegan3_radial_filters_are_where_the_authors_have_them(recorded_stylegan3):
+    _, config, networks = recorded_stylegan3
     layers = config["layers"][1:15]
     radial = [networks.synthesis.get_layer(f"leaky_{index}").radial for index in range(14)]
     assert radial == [layer["radial"] for layer in layers]
     assert networks.mapper.output_shape[1] == config["num_ws"] == 16
 
 
-def test_truncation_and_mixing(recorded):
-    arrays, _, networks = recorded
+def test_stylegan3_truncation_and_mixing(recorded_stylegan3):
+    arrays, _, networks = recorded_stylegan3
     styles, second = networks.mapper(arrays["z"]), networks.mapper(arrays["z2"])
     assert_close(styles[:, 0], arrays["w"])
     truncated = truncate(styles, networks.mean_style, 0.7)
@@ -157,8 +157,8 @@ def test_truncation_and_mixing(recorded):
     assert_close(mixed, arrays["fake_images_mixed_cutoff5"])
 
 
-def test_user_transform(recorded):
-    arrays, _, networks = recorded
+def test_stylegan3_user_transform(recorded_stylegan3):
+    arrays, _, networks = recorded_stylegan3
     transform = networks.synthesis.get_layer("input").transform
     transform.assign(arrays["user_transform"])
     images = networks.generate_from_scaled(arrays["z"])
@@ -166,8 +166,8 @@ def test_user_transform(recorded):
     assert_close(images, arrays["fake_images_user_transform"])
 
 
-def test_training_moves_magnitudes_and_the_mean_style(recorded):
-    arrays, config, networks = recorded
+def test_stylegan3_training_moves_magnitudes_and_the_mean_style(recorded_stylegan3):
+    arrays, config, networks = recorded_stylegan3
     before = [networks.mapper.get_weights(), networks.synthesis.get_weights()]
     images = networks.generate_from_scaled(arrays["z"], training=True)
     after = named_weights(networks, config)
@@ -180,13 +180,13 @@ def test_training_moves_magnitudes_and_the_mean_style(recorded):
     assert_close(networks.generate_from_scaled(arrays["z"]), arrays["fake_images"])
 
 
-def test_discriminator(recorded):
-    arrays, _, networks = recorded
+def test_stylegan3_discriminator(recorded_stylegan3):
+    arrays, _, networks = recorded_stylegan3
     assert_values_and_gradients(networks, arrays)
 
 
-def test_gradients_of_losses(recorded):
-    arrays, config, networks = recorded
+def test_stylegan3_gradients_of_losses(recorded_stylegan3):
+    arrays, config, networks = recorded_stylegan3
     names = named_weights(networks, config)
     for tape, loss, network, tag, tolerance in recorded_losses(
         networks, arrays, config["r1_gamma"]
@@ -195,8 +195,8 @@ def test_gradients_of_losses(recorded):
         assert_gradients(gradients, arrays, tag, tolerance)
 
 
-def test_blur(recorded):
-    arrays, config, _ = recorded
+def test_stylegan3_blur(recorded_stylegan3):
+    arrays, config, _ = recorded_stylegan3
     if config["config"] == "r":
         assert float(arrays["blur_sigma"]) == 2.0
         assert_close(blur(arrays["real_images"], 2.0), arrays["real_images_blurred"])

@@ -8,7 +8,14 @@ import tensorflow as tf
 from config.backbones import ProgressiveGanConfig
 from models.backbones.growth import lower_detail
 from models.backbones.progressive_gan import build_networks
-from tests.recorded_backbones import (
+from tests.backbones.growing import (
+    at_lod,
+    differentiate,
+    judge,
+    named_weights,
+    read_in_our_layouts,
+)
+from tests.backbones.recordings import (
     FORWARD,
     GRADIENT,
     SECOND_ORDER,
@@ -17,13 +24,6 @@ from tests.recorded_backbones import (
     assign,
     with_prefix,
 )
-from tests.recorded_growing import (
-    at_lod,
-    differentiate,
-    judge,
-    named_weights,
-    read_in_our_layouts,
-)
 from train.penalties import drift_penalty, mix, r1_penalty, wgan_gp_penalty
 
 LODS = [0, 0.7, 1, 1.3, 2]
@@ -31,7 +31,7 @@ LAYERS = {"Dense": "dense", "Conv": "conv", "Conv0_up": "up", "Conv1": "conv"}
 
 
 @pytest.fixture(scope="module")
-def recorded(pytestconfig):
+def recorded_progressive_gan(pytestconfig):
     """(arrays, config, networks with the recorded weights)."""
     arrays, config = read_in_our_layouts(pytestconfig, "progan")
     model = ProgressiveGanConfig(
@@ -46,8 +46,8 @@ def recorded(pytestconfig):
 
 
 @pytest.mark.parametrize("lod", LODS)
-def test_every_lod(recorded, lod):
-    arrays, config, networks = recorded
+def test_progressive_gan_every_lod(recorded_progressive_gan, lod):
+    arrays, config, networks = recorded_progressive_gan
     networks.lod.assign(lod)
     expected = at_lod(arrays, lod)
     real_images = tf.constant(arrays["real_images"])
@@ -89,8 +89,8 @@ def test_every_lod(recorded, lod):
         )
 
 
-def test_features(recorded):
-    arrays, _, networks = recorded
+def test_progressive_gan_features(recorded_progressive_gan):
+    arrays, _, networks = recorded_progressive_gan
     features = with_prefix(arrays, "features/generator.")
     layers = {"latents": "normalize"}
     for name in features.keys() - layers:
@@ -104,8 +104,8 @@ def test_features(recorded):
 
 
 @pytest.mark.parametrize("lod", LODS)
-def test_real_images(recorded, lod):
-    arrays, _, _ = recorded
+def test_progressive_gan_real_images(recorded_progressive_gan, lod):
+    arrays, _, _ = recorded_progressive_gan
     level = int(lod)
     # The recorded images are every 2^level-th pixel; real training takes means.
     images = arrays["reals_uint8"][:, :: 2**level, :: 2**level] / np.float32(127.5) - 1

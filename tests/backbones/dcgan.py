@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from config.backbones import DcganConfig
 from models.backbones import dcgan
-from tests.recorded_backbones import (
+from tests.backbones.recordings import (
     GRADIENT,
     assert_close,
     assert_gradients,
@@ -63,19 +63,19 @@ class Recorded:
 
 
 @pytest.fixture(params=KERNEL_SIZES)
-def recorded(request, pytestconfig):
+def recorded_dcgan(request, pytestconfig):
     return Recorded(pytestconfig, request.param)
 
 
-def test_images(recorded):
-    images = recorded.networks.synthesis(recorded.arrays["z"], training=True)
-    assert_close(images, recorded.arrays["fake_images"])
+def test_dcgan_images(recorded_dcgan):
+    images = recorded_dcgan.networks.synthesis(recorded_dcgan.arrays["z"], training=True)
+    assert_close(images, recorded_dcgan.arrays["fake_images"])
 
 
-def test_features(pytestconfig):
+def test_dcgan_features(pytestconfig):
     """Outputs of batch normalisation, of which the first is for each channel and position."""
-    recorded = Recorded(pytestconfig, "dcgan")
-    synthesis, expected = recorded.networks.synthesis, recorded.arrays
+    recorded_dcgan = Recorded(pytestconfig, "dcgan")
+    synthesis, expected = recorded_dcgan.networks.synthesis, recorded_dcgan.arrays
     outputs = [synthesis.get_layer(f"{size}_norm").output for size in (4, 8, 16)]
     features = keras.Model(synthesis.input, outputs)(expected["z"], training=True)
     for number, values in enumerate(features, 1):
@@ -88,13 +88,13 @@ def test_features(pytestconfig):
 
 
 @pytest.mark.parametrize("kind", ["fake", "real"])
-def test_probabilities_and_their_gradients(recorded, kind):
-    images = tf.constant(recorded.arrays[f"{kind}_images"])
+def test_dcgan_probabilities_and_their_gradients(recorded_dcgan, kind):
+    images = tf.constant(recorded_dcgan.arrays[f"{kind}_images"])
     with tf.GradientTape() as tape:
         tape.watch(images)
-        probability = tf.sigmoid(recorded.discriminate(images))
+        probability = tf.sigmoid(recorded_dcgan.discriminate(images))
     gradient = tape.gradient(probability, images)
-    expected = with_prefix(recorded.arrays, f"{kind}_probability")
+    expected = with_prefix(recorded_dcgan.arrays, f"{kind}_probability")
     assert_close(probability, expected.pop("").ravel())
     norm = tf.norm(tf.reshape(gradient, (len(images), -1)), axis=1)
     assert_close(norm, expected.pop("_gradient_norm"), GRADIENT)
@@ -103,16 +103,16 @@ def test_probabilities_and_their_gradients(recorded, kind):
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_losses_and_gradients(recorded, part):
-    arrays, named = recorded.arrays, recorded.named[part]
+def test_dcgan_losses_and_gradients(recorded_dcgan, part):
+    arrays, named = recorded_dcgan.arrays, recorded_dcgan.named[part]
     f = ADVERSARIAL_LOSSES["non_saturating"]
     with tf.GradientTape() as tape:
         if part == "generator":
-            fake = recorded.networks.synthesis(arrays["z"], training=True)
-            loss = tf.reduce_mean(f.generator(recorded.discriminate(fake)))
+            fake = recorded_dcgan.networks.synthesis(arrays["z"], training=True)
+            loss = tf.reduce_mean(f.generator(recorded_dcgan.discriminate(fake)))
         else:
             real, fake = (
-                recorded.discriminate(arrays[f"{kind}_images"]) for kind in ("real", "fake")
+                recorded_dcgan.discriminate(arrays[f"{kind}_images"]) for kind in ("real", "fake")
             )
             loss = tf.reduce_mean(f.discriminator(real, fake))
     gradients = tape.gradient(loss, [variable.value for variable in named.values()])
@@ -121,10 +121,10 @@ def test_losses_and_gradients(recorded, part):
     assert_gradients(gradients, arrays, PARTS[part])
 
 
-def test_moving_averages(pytestconfig):
+def test_dcgan_moving_averages(pytestconfig):
     """The running statistics of PyTorch after one batch, and the images that they make."""
-    recorded = Recorded(pytestconfig, "dcgan_pytorch_examples")
-    arrays, synthesis = recorded.arrays, recorded.networks.synthesis
+    recorded_dcgan = Recorded(pytestconfig, "dcgan_pytorch_examples")
+    arrays, synthesis = recorded_dcgan.arrays, recorded_dcgan.networks.synthesis
     synthesis(arrays["z"], training=True)
     running = with_prefix(arrays, "running_after/generator.")
     moving = synthesis.non_trainable_variables
@@ -144,7 +144,7 @@ def test_moving_averages(pytestconfig):
         (4, 128, (12_658_432, 11_036_160)),
     ],
 )
-def test_parameter_counts(monkeypatch, kernel_size, channels, expected):
+def test_dcgan_parameter_counts(monkeypatch, kernel_size, channels, expected):
     monkeypatch.setattr(dcgan, "_initializer", keras.initializers.Zeros)  # quickly made
     model = DcganConfig(
         kernel_size=kernel_size, generator_channels=channels, discriminator_channels=channels

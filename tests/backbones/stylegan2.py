@@ -9,7 +9,7 @@ import tensorflow as tf
 from config.backbones import StyleGan2Config
 from models.backbones.stylegan2 import build_networks, build_synthesis
 from models.backbones.styles import mix_styles, truncate
-from tests.recorded_backbones import (
+from tests.backbones.recordings import (
     GRADIENT,
     SECOND_ORDER,
     assert_close,
@@ -117,7 +117,7 @@ def read_in_our_layouts(pytestconfig, name, to_our_layout):
 
 
 @pytest.fixture(scope="module")
-def recorded(pytestconfig):
+def recorded_stylegan2(pytestconfig):
     """(arrays, config, networks with the recorded weights)."""
     arrays, config = read_in_our_layouts(pytestconfig, "stylegan2", to_our_layout)
     networks = build_networks(config["z_dim"], config["img_resolution"], keys_of(config))
@@ -142,8 +142,8 @@ def differentiate(named, tape, loss, network):
     return tape.gradient(loss, trained, unconnected_gradients=zero)
 
 
-def test_images_and_features(recorded):
-    arrays, _, networks = recorded
+def test_stylegan2_images_and_features(recorded_stylegan2):
+    arrays, _, networks = recorded_stylegan2
     assert_close(networks.generate_from_scaled(arrays["z"]), arrays["fake_images"])
     features = with_prefix(arrays, "features/synthesis.")
     layers = {
@@ -158,8 +158,8 @@ def test_images_and_features(recorded):
         assert_close(value, expected, name=name)
 
 
-def test_noise(recorded, monkeypatch):
-    arrays, config, networks = recorded
+def test_stylegan2_noise(recorded_stylegan2, monkeypatch):
+    arrays, config, networks = recorded_stylegan2
     styles = networks.mapper(arrays["z"])
     without = rebuild(config, networks, noise="none")
     assert_close(without(styles), arrays["fake_images_no_noise"])
@@ -177,8 +177,8 @@ def test_noise(recorded, monkeypatch):
     assert next(maps, None) is None
 
 
-def test_truncation_and_mixing(recorded):
-    arrays, _, networks = recorded
+def test_stylegan2_truncation_and_mixing(recorded_stylegan2):
+    arrays, _, networks = recorded_stylegan2
     styles = networks.mapper(arrays["z"])
     for cutoff, name in ((None, "psi07"), (2, "psi07_cutoff2")):
         images = networks.synthesis(truncate(styles, networks.mean_style, 0.7, cutoff))
@@ -189,8 +189,8 @@ def test_truncation_and_mixing(recorded):
     assert_close(mixed, arrays["fake_images_mixed_cutoff3"])
 
 
-def test_discriminator(recorded):
-    arrays, _, networks = recorded
+def test_stylegan2_discriminator(recorded_stylegan2):
+    arrays, _, networks = recorded_stylegan2
     discriminator, fakes = networks.discriminator, arrays["fake_images"]
     names = ("16_rescale", "8_rescale", "stddev")
     model = keras.Model(
@@ -220,8 +220,8 @@ def assert_values_and_gradients(networks, arrays):
         assert_close(r1_penalty(gradient), arrays[f"{kind}_gradient_square_sum"], GRADIENT)
 
 
-def test_recovered_latents_do_not_depend_on_the_batch(recorded):
-    arrays, _, networks = recorded
+def test_stylegan2_recovered_latents_do_not_depend_on_the_batch(recorded_stylegan2):
+    arrays, _, networks = recorded_stylegan2
     adversarial, latents = networks.discriminate(arrays["real_images"])
     alone = networks.discriminate(arrays["real_images"][:1])
     assert_close(alone[1][0], latents[0])
@@ -247,8 +247,8 @@ def recorded_losses(networks, arrays, gamma):
     )
 
 
-def test_gradients_of_losses(recorded):
-    arrays, config, networks = recorded
+def test_stylegan2_gradients_of_losses(recorded_stylegan2):
+    arrays, config, networks = recorded_stylegan2
     named = named_weights(networks)
     for tape, loss, network, tag, tolerance in recorded_losses(
         networks, arrays, config["r1_gamma"]
@@ -256,8 +256,8 @@ def test_gradients_of_losses(recorded):
         assert_gradients(differentiate(named, tape, loss, network), arrays, tag, tolerance)
 
 
-def test_path_length(recorded):
-    arrays, config, networks = recorded
+def test_stylegan2_path_length(recorded_stylegan2):
+    arrays, config, networks = recorded_stylegan2
     noise = arrays["pl_noise"] / config["img_resolution"]
     with tf.GradientTape() as tape:
         styles = networks.mapper(arrays["z"][:2])
