@@ -106,7 +106,7 @@ def test_every_line_of_the_embedded_configs_is_commented(path):
     load(path)
     for line in path.read_text().splitlines():
         is_section = line.endswith(":") and not line.startswith(" ")
-        is_run = line.startswith(("    - ", "    window_"))
+        is_run = line.startswith("    ")
         assert not line or is_section or is_run or "#" in line, line
 
 
