@@ -160,6 +160,7 @@ def test_after_a_restart_adam_takes_the_step_of_a_new_one():
     np.testing.assert_allclose(*steps, rtol=1e-5)
 
 
+@pytest.mark.long
 def test_a_traced_step_serves_the_whole_schedule():
     trainer, other = (Trainer(configure("progressive_gan"), "normal_dls_dg") for _ in range(2))
     batches = tf.constant(np.stack([IMAGES, IMAGES[::-1], -IMAGES, IMAGES, IMAGES[::-1]]))
