@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from config import Config
+from config import Config, UserError
 from config.backbones import DcganConfig
 from models import exports
 from models.backbones import dcgan
@@ -215,3 +215,15 @@ def test_an_exported_model_uses_the_moving_statistics(tmp_path):
         model.save(tmp_path / "model.keras")
         loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
         np.testing.assert_array_equal(loaded(inputs), expected)
+
+
+def test_replicas_that_normalise_together_take_steps_that_are_alike(monkeypatch):
+    monkeypatch.setattr(dcgan.DcganNetworks, "synchronize", lambda networks, replicas: True)
+    make_trainer()
+    with pytest.raises(UserError) as error:
+        make_trainer(r1_interval=2)
+    assert str(error.value) == (
+        "train.distribution: with batch normalisation or moving averages of styles, several "
+        "replicas take steps that are all alike: penalties with an interval of 1, and model.grow "
+        "false. Otherwise use train.distribution none"
+    )

@@ -1,17 +1,18 @@
 """Algorithm 1 of the paper as one training step. See `Trainer.train_step`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from config import Config, resolve_run
+from config import Config, UserError, resolve_run
 from models import build_networks
 from models.latent import recovered_squares
 from train.averaging import Averages
-from train.choices import choose_adversarial_loss, weighted_sum
+from train.choices import choose_adversarial_loss, lazy_intervals, weighted_sum
 from train.descent import Descent, gradient_norm
 from train.growth import choose_growth
 from train.losses import ENCODER_LOSSES
@@ -38,7 +39,7 @@ class Trainer(Model):
     `scaled_statistics` names those that mixed_float16 computes from scaled losses, so that they
     overflow where the scale is too large.
 
-    Raises UserError for an unknown run.
+    Raises UserError for an unknown run, and for what several replicas cannot do.
     """
 
     def __init__(
@@ -91,12 +92,7 @@ class Trainer(Model):
         self.random = keras.random.SeedGenerator(seed)
         self.batch_size = config.train.batch_size
         self.images_per_step = config.train.images_per_step
-        self._differentiate = self.networks.for_each_stage(self.differentiate)
-        transfers = self.networks.synchronize(self.strategy.num_replicas_in_sync)
-        # XLA compiles neither random latents nor transfers between GPUs.
-        if self.train_config.jit_compile and not transfers:
-            compiled = tf.function(self._differentiate, autograph=False, jit_compile=True)
-            self._differentiate = compiled
+        self._differentiate = self._choose_differentiate()
         # Autograph has nothing to convert here, and takes as long as the rest of the tracing.
         self.train_step = tf.function(self._train_step, autograph=False)
         part = (len(self.positions()), *self.networks.image_shape)
@@ -104,6 +100,25 @@ class Trainer(Model):
             self._train_steps, [tf.TensorSpec((None, *part))], autograph=False
         )
         self.set_epoch(0)
+
+    def _choose_differentiate(self) -> Callable[..., Any]:
+        """`differentiate` for each stage of networks that grow, compiled where XLA can do that.
+
+        Raises UserError if replicas would exchange values in some of the steps only.
+        """
+        differentiate = self.networks.for_each_stage(self.differentiate)
+        if self.networks.synchronize(self.strategy.num_replicas_in_sync):
+            if lazy_intervals(self.penaliser.turns) or self.growth.parts():
+                raise UserError(
+                    "train.distribution: with batch normalisation or moving averages of styles, "
+                    "several replicas take steps that are all alike: penalties with an interval "
+                    "of 1, and model.grow false. Otherwise use train.distribution none"
+                )
+            return differentiate
+        # XLA compiles neither random latents nor transfers between GPUs.
+        if self.train_config.jit_compile:
+            return tf.function(differentiate, autograph=False, jit_compile=True)
+        return differentiate
 
     def set_epoch(self, epoch: int) -> None:
         """Set the learning rates of an epoch, from 0.
