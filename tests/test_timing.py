@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from train import timing
 from train.choices import Turn
+from train.growth import NoGrowth
 
 
 @pytest.mark.parametrize(
@@ -22,6 +23,7 @@ from train.choices import Turn
 def test_the_mean_counts_lazy_penalties_by_their_share(monkeypatch, interval, updates, expected):
     iterations = tf.Variable(0)
     trainer = SimpleNamespace(
+        growth=NoGrowth(),
         images_per_step=1,
         networks=SimpleNamespace(image_shape=(1, 1, 3)),
         optimizer=SimpleNamespace(iterations=iterations),
