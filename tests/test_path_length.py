@@ -83,6 +83,16 @@ def test_every_fourth_step_has_the_penalty_and_moves_the_mean():
     assert MEAN in trainer.state()
 
 
+@pytest.mark.parametrize("updates", ["simultaneous", "alternating"])
+def test_its_turns_follow_the_updates_of_the_generator(updates):
+    trainer = make_trainer(**{"train.discriminator_steps": 2, "train.updates": updates})
+    images, penalties = tf.concat([IMAGES, IMAGES], axis=0), []
+    with eagerly():
+        for _ in range(INTERVAL + 1):
+            penalties.append(float(trainer.train_step(images)[PENALTY]))
+    assert [penalty > 0 for penalty in penalties] == [True, False, False, False, True]
+
+
 def test_it_needs_styles(config_file):
     with pytest.raises(UserError) as error:
         load(config_file(), ["train.path_length_weight=2"])

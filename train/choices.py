@@ -11,6 +11,8 @@ from config.sections import TrainConfig
 from train.losses import ADVERSARIAL_LOSSES, AdversarialLoss
 from train.penalties import drift_penalty, mix, r2_penalty, wgan_gp_penalty
 
+GENERATOR_PENALTIES = ("path_length",)  # the others are the discriminator's
+
 
 class GradientPenalty(NamedTuple):
     """A formula for gradients of D's adversarial value, and the images at which they are taken.

@@ -11,7 +11,12 @@ from keras.optimizers import Optimizer
 
 from config.sections import TrainConfig
 from models.networks import Networks
-from train.choices import choose_gradient_penalties, choose_turns, take_turns
+from train.choices import (
+    GENERATOR_PENALTIES,
+    choose_gradient_penalties,
+    choose_turns,
+    take_turns,
+)
 from train.losses import AdversarialLoss
 from train.real_images import (
     RealLosses,
@@ -47,14 +52,27 @@ class Penaliser:
         # float16 is too narrow for the quotients of `carry_gradient`.
         self.is_narrow = train_config.precision == "mixed_float16"
 
-    def take_turns(self, function: Callable[[dict[str, float], tf.Tensor | None], Any]) -> Any:
+    def take_turns(
+        self,
+        generator_step: tf.Tensor,
+        function: Callable[[dict[str, float], tf.Tensor | None], Any],
+    ) -> Any:
         """`function(weights, factors)`, with the penalties whose turn it is in this step.
 
-        `factors` (batch,) are mixing factors, and None without further penalties.
+        The discriminator's turns follow its own updates, the generator's `generator_step`, the
+        number of its updates so far. `factors` (batch,) are mixing factors, and None without
+        further penalties.
         """
         factors = self.mixing_factors() if self.further else None
-        step = self.optimizer.iterations.value
-        return take_turns(self.turns, step, lambda weights: function(weights, factors))
+        own = {name: turn for name, turn in self.turns.items() if name not in GENERATOR_PENALTIES}
+        other = {name: self.turns[name] for name in GENERATOR_PENALTIES}
+
+        def differentiate(weights: dict[str, float]) -> Any:
+            return take_turns(
+                other, generator_step, lambda others: function(weights | others, factors)
+            )
+
+        return take_turns(own, self.optimizer.iterations.value, differentiate)
 
     def discriminate_real(
         self, x: tf.Tensor, fake_adversarial: tf.Tensor, r1_weight: float

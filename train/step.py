@@ -229,7 +229,8 @@ class Trainer(Model):
     ) -> tuple[dict[str, list[tf.Tensor]], dict[str, tf.Tensor]]:
         """`differentiate`, with the penalties whose turn it is."""
         return self.penaliser.take_turns(
-            lambda weights, factors: self._differentiate(x, z, weights, factors, losses)
+            self.descent.optimizers["generator"].iterations.value,
+            lambda weights, factors: self._differentiate(x, z, weights, factors, losses),
         )
 
     def differentiate(

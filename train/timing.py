@@ -59,7 +59,8 @@ def time_step(trainer: Trainer, calls: int = 3) -> StepTime:
         """Median seconds of a step that begins with Adam's iteration number `iterations`."""
 
         def call() -> None:
-            trainer.optimizer.iterations.assign(iterations)
+            for optimizer in trainer.descent.parts().values():
+                optimizer.iterations.assign(iterations)
             for _ in range(calls_at_once):
                 next(iter(trainer.train_steps(batches).values())).numpy()
 
