@@ -11,7 +11,7 @@ from evaluate.protocols import name_protocols
 from evaluate.report.charts import comparison_charts
 from evaluate.report.figures import draw_figures
 from evaluate.report.results import final_rows, header, protocol_lines
-from evaluate.report.styles import PAPER_STYLES, run_style
+from evaluate.report.styles import PAPER_STYLES, choose_styles, run_style
 from tests.conftest import (
     PROTOCOL,
     TINY,
@@ -266,6 +266,18 @@ def test_runs_of_a_group_share_color_and_marker_and_differ_in_dashes(tmp_path):
         "hinge_mse": first._replace(dash="dashed"),
         "squares": run_style(2),
     }
+
+
+def test_no_run_looks_like_one_of_a_group(tmp_path):
+    groups = ["large"] * 6 + [None] * 9 + [f"group {index // 2}" for index in range(20)]
+    runs = {f"run{index}": {"label": f"run{index}", "group": group,
+                            "set": {"data.split_seed": index}}
+            for index, group in enumerate(groups)}  # fmt: skip
+    write_own_run(tmp_path / "x", "run0", runs)
+    (run,) = read_runs(tmp_path / "x")
+    styles = choose_styles([run._replace(name=name) for name in runs])
+    assert len(set(styles)) == len(runs)
+    assert len({style.color for style in styles[:6]}) == 1
 
 
 def test_runs_of_several_experiments_have_styles_in_their_order(two):

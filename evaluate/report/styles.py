@@ -58,7 +58,8 @@ def choose_styles(runs: Sequence[MeasuredRun]) -> list[Style]:
     Runs of one experiment have styles by their order in its config: a run keeps its style when
     others begin or fail. The paper's runs keep the colours of the paper's figures; runs of one's
     own share out the other styles: each group has a colour and a marker, and each of its runs other
-    dashes. Runs of several experiments have styles by their order here.
+    dashes, or from the fifth on another marker. Runs of several experiments have styles by their
+    order here.
     """
     experiments = {folder.path.resolve().parent.parent for run in runs for folder in run.folders}
     if len(experiments) > 1:
@@ -68,20 +69,28 @@ def choose_styles(runs: Sequence[MeasuredRun]) -> list[Style]:
     names = dict.fromkeys([*listed, *(run.name for run in runs)])
     styles = {name: _paper_style(name) for name in names if name in PAPER_RUNS}
     taken = set(styles.values())
-    free = (style for style in map(run_style, itertools.count()) if style not in taken)
+    known = map(run_style, range(len(_COLORS) * len(_DASHES) * len(_MARKERS)))
+    unused = (style for style in known if style not in taken)
+    free = itertools.chain(unused, map(run_style, itertools.count()))
     groups: dict[str, itertools.cycle[Style]] = {}
     for name in names:
         if name in styles:
             continue
         group = listed[name].group if name in listed else None
-        if not group:
-            styles[name] = next(free)
-            continue
-        if group not in groups:
-            first = next(free)
-            groups[group] = itertools.cycle(first._replace(dash=dash) for dash in _DASHES)
-        styles[name] = next(groups[group])
+        if group and group not in groups:
+            shared = _same_color(next(free))
+            taken.update(shared[: len(_DASHES)])
+            groups[group] = itertools.cycle(s for s in shared if s not in styles.values())
+        styles[name] = next(groups[group] if group else free)
+        taken.add(styles[name])
     return [styles[run.name] for run in runs]
+
+
+def _same_color(first: Style) -> list[Style]:
+    """All styles of its colour: those with its marker, then those with the others."""
+    turn = _MARKERS.index(first.marker)
+    markers = _MARKERS[turn:] + _MARKERS[:turn]
+    return [first._replace(dash=dash, marker=marker) for marker in markers for dash in _DASHES]
 
 
 def _paper_style(name: str) -> Style:
