@@ -318,7 +318,8 @@ def change_backbone(values: dict[str, Any], name: Any) -> dict[str, Any]:
 
     They stay as they are where both backbones have the same keys.
     """
-    before, after = (BACKBONES.get(n) for n in (values.get("backbone", _DEFAULT), name))
+    names = (values.get("backbone", _DEFAULT), name)
+    before, after = (BACKBONES.get(n) if isinstance(n, str) else None for n in names)
     if before and after and before.model_fields.keys() != after.model_fields.keys():
         return {"backbone": name}
     return values | {"backbone": name}

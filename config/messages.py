@@ -88,7 +88,8 @@ def _follow(
     for part in location:
         if part == "[key]":
             continue
-        if part in (kinds := {_kind(m): m for m in _kinds(model)}):
+        kinds = {_kind(m): m for m in _kinds(model)} if get_args(model) else {}
+        if part in kinds:  # a section that has its kind may have a key of the same name
             model = kinds[part]
             continue
         keys.append(part)

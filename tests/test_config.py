@@ -259,6 +259,17 @@ def test_what_dcgan_cannot_have(config_file, override, message):
         load(path, [DCGAN, override, *(f"model.{key}=false" for key in off)])
 
 
+def test_an_unknown_key_with_the_name_of_the_backbone(config_file):
+    message = "--set: model.dlsgan: unknown key; did you mean gain?"
+    assert error_of(config_file(), "model.dlsgan=1") == message
+
+
+def test_a_backbone_on_the_command_line_is_in_place_of_one_that_is_no_name(tmp_path, tiny):
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(tiny({}) | {"model": {"backbone": ["dlsgan"]}}))
+    assert load(path, [DCGAN]).model.backbone == "dcgan"
+
+
 def test_the_file_is_blamed_for_its_own_mistakes(config_file):
     path = config_file(**{"train.epochs": "three"})
     message = f"{path}: train.epochs: should be a valid integer"
