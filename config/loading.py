@@ -12,10 +12,11 @@ from pydantic import ValidationError
 from yaml.composer import ComposerError
 from yaml.constructor import ConstructorError
 
+from config.backbones import change_backbone
 from config.errors import UserError, reason
 from config.messages import explain, shorten
 from config.runs import backbone_first, find_run, resolve_run, resolve_runs, set_key
-from config.sections import Config
+from config.sections import Config, RunConfig
 
 _MOST_LEVELS = 50  # Python's own limit is the next
 _MOST_VALUES = 100_000
@@ -218,10 +219,24 @@ def _override(values: dict[str, Any], override: str) -> str:
 
 def _require_effect(config: Config, key: str) -> None:
     """Warn if runs set a key themselves, which wins over `--set`; raise UserError if all do."""
-    keeping = [name for name, run in config.experiment.runs.items() if key in run.set]
-    if len(keeping) == len(config.experiment.runs):
-        raise UserError(f"--set {key}: every run sets this key itself; change experiment.runs")
+    runs = config.experiment.runs
+    keeping = [n for n, run in runs.items() if key in run.set or _drops(config, run, key)]
+    what = "this key"
+    if any(key not in runs[name].set for name in keeping):
+        what += " or model.backbone"
+    if len(keeping) == len(runs):
+        raise UserError(f"--set {key}: every run sets {what} itself; change experiment.runs")
     if keeping:
         warnings.warn(
-            f"--set {key}: {', '.join(keeping)} keep the value of experiment.runs", stacklevel=3
+            f"--set {key}: {', '.join(keeping)} keep the value of experiment.runs, which sets "
+            f"{what}",
+            stacklevel=3,
         )
+
+
+def _drops(config: Config, run: RunConfig, key: str) -> bool:
+    """Whether a run has another backbone, which begins without this key of the section model."""
+    section, _, name = key.partition(".")
+    backbone = config.model.backbone
+    own = run.set.get("model.backbone", backbone)
+    return section == "model" and name not in change_backbone({"backbone": backbone, name: 0}, own)

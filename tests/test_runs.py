@@ -144,6 +144,25 @@ def test_set_of_a_key_that_runs_set(tmp_path, tiny):
         load(path, ["latent.prior=uniform"])
 
 
+def test_set_of_a_key_that_runs_drop_with_the_backbone(tmp_path, tiny):
+    path = tmp_path / "runs.yaml"
+    later = {"label": "later", "set": {"model.backbone": "dlsgan_later"}}
+    other = {"label": "other", "set": {"model.backbone": "dcgan"}}
+    path.write_text(yaml.safe_dump(tiny({"experiment.runs": {"later": later, "other": other}})))
+    message = (
+        "^--set model.gain: other keep the value of experiment.runs, which sets this key or "
+        "model.backbone$"
+    )
+    with pytest.warns(UserWarning, match=message):
+        load(path, ["model.gain=1.0"])
+    path.write_text(yaml.safe_dump(tiny({"experiment.runs": {"other": other}})))
+    with pytest.raises(UserError) as caught:
+        load(path, ["model.gain=1.0"])
+    assert str(caught.value) == (
+        "--set model.gain: every run sets this key or model.backbone itself; change experiment.runs"
+    )
+
+
 def test_overrides_of_one_run_win_over_what_it_sets_itself(make_config):
     runs = {"long": {"set": {"train.epochs": 24, "latent.dim": 5}}, "normal_dls_dg": None}
     config = resolve_run(make_config(**{"experiment.runs": runs}), "long")
