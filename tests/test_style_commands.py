@@ -87,6 +87,10 @@ def test_images_can_be_mixed_too(styled, command, tmp_path, photos):
         (("sample", "--truncation", "0.5"), "Received: dlsgan"),
         (("sample", "--truncation", "nan"), "--truncation takes a number from -10 to 10"),
         (("mix", "--rows", "2-1", "--columns", "2"), "a range goes upwards. Received: 2-1"),
+        (
+            ("mix", "--rows", "0-99", "--columns", "1-11"),
+            "a sheet holds 1024 images. Received: --rows 0-99 --columns 1-11",
+        ),
         (("mix", "--rows", "nowhere", "--columns", "2"), "nowhere"),
         (("arithmetic", "--plus", "nowhere"), "nowhere"),
     ],

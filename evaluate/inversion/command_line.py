@@ -3,6 +3,7 @@
 Each command that makes files writes a new folder, by default in RUN_DIR, as a whole or not at all.
 """
 
+import math
 import re
 from pathlib import Path
 from types import ModuleType
@@ -197,6 +198,11 @@ def mix(
     """Mix the styles of images, row by column: for backbones with a style for each layer."""
     require_run(run, out)
     sources = [_find_source(text) for text in (rows, columns)]
+    seeds = [sum(map(len, source)) for source in sources if isinstance(source, list)]
+    if math.prod(seeds) > _MOST_IN_SHEET:
+        raise UserError(
+            f"a sheet holds {_MOST_IN_SHEET} images. Received: --rows {rows} --columns {columns}"
+        )
     _combinations().mix(run, checkpoint, raw, *sources, layers, out)
 
 

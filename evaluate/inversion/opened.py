@@ -28,7 +28,7 @@ def opened_to_write(
 ) -> Iterator[tuple[TrainedRun, Path]]:
     """Yields a `TrainedRun` and a folder to fill: `out`, or a new one in the run's folder.
 
-    Raises UserError as `_opened` and `NewFolder` do.
+    Raises UserError as `opened` and `NewFolder` do.
     """
     made = NewFolder(out or run / command, is_numbered=out is None)
     with opened(run, checkpoint, raw) as trained, made as folder:
