@@ -22,11 +22,13 @@ from train.growth import NoGrowth
 )
 def test_the_mean_counts_lazy_penalties_by_their_share(monkeypatch, interval, updates, expected):
     iterations = tf.Variable(0)
+    optimizer = SimpleNamespace(iterations=iterations)
     trainer = SimpleNamespace(
+        descent=SimpleNamespace(parts=lambda: {"optimizer": optimizer}),
         growth=NoGrowth(),
         images_per_step=1,
         networks=SimpleNamespace(image_shape=(1, 1, 3)),
-        optimizer=SimpleNamespace(iterations=iterations),
+        optimizer=optimizer,
         penaliser=SimpleNamespace(turns={"r1": Turn(10.0, interval)}),
         train_config=SimpleNamespace(discriminator_steps=updates),
         train_steps=lambda batches: {"loss": tf.zeros(len(batches))},

@@ -3,7 +3,7 @@
 See `Penaliser`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -13,11 +13,13 @@ from config.sections import TrainConfig
 from models.networks import Networks
 from train.choices import (
     GENERATOR_PENALTIES,
+    Turn,
     choose_gradient_penalties,
     choose_turns,
     take_turns,
 )
 from train.losses import AdversarialLoss
+from train.passes import BOTH, Loss
 from train.real_images import (
     RealLosses,
     carry_gradient,
@@ -55,24 +57,31 @@ class Penaliser:
     def take_turns(
         self,
         generator_step: tf.Tensor,
+        losses: Sequence[Loss],
         function: Callable[[dict[str, float], tf.Tensor | None], Any],
     ) -> Any:
         """`function(weights, factors)`, with the penalties whose turn it is in this step.
 
         The discriminator's turns follow its own updates, the generator's `generator_step`, the
-        number of its updates so far. `factors` (batch,) are mixing factors, and None without
-        further penalties.
+        number of its updates so far. A penalty of a loss that is not among `losses` has none, and
+        weight 0. `factors` (batch,) are mixing factors, and None without further penalties.
         """
         factors = self.mixing_factors() if self.further else None
-        own = {name: turn for name, turn in self.turns.items() if name not in GENERATOR_PENALTIES}
-        other = {name: self.turns[name] for name in GENERATOR_PENALTIES}
+        turns: dict[Loss, dict[str, Turn]] = {loss: {} for loss in BOTH}
+        for name, turn in self.turns.items():
+            loss = "generator" if name in GENERATOR_PENALTIES else "discriminator"
+            if loss in losses:  # the graph has a branch for each combination of turns
+                turns[loss][name] = turn
+        none = dict.fromkeys(self.turns, 0.0)
 
         def differentiate(weights: dict[str, float]) -> Any:
             return take_turns(
-                other, generator_step, lambda others: function(weights | others, factors)
+                turns["generator"],
+                generator_step,
+                lambda others: function(none | weights | others, factors),
             )
 
-        return take_turns(own, self.optimizer.iterations.value, differentiate)
+        return take_turns(turns["discriminator"], self.optimizer.iterations.value, differentiate)
 
     def discriminate_real(
         self, x: tf.Tensor, fake_adversarial: tf.Tensor, r1_weight: float

@@ -230,6 +230,7 @@ class Trainer(Model):
         """`differentiate`, with the penalties whose turn it is."""
         return self.penaliser.take_turns(
             self.descent.optimizers["generator"].iterations.value,
+            losses,
             lambda weights, factors: self._differentiate(x, z, weights, factors, losses),
         )
 
