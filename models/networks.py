@@ -91,9 +91,15 @@ class Networks(NamedTuple):
     def synchronize(self, replicas: int) -> bool:
         """Tell the layers that compute with a whole batch how many replicas share it in training.
 
-        Returns whether layers exchange values then, which XLA cannot compile.
+        They have an attribute `replicas`. Returns whether layers exchange values then, which XLA
+        cannot compile.
         """
-        return False
+        layers = [
+            x for part in self.parts().values() for x in part.layers if hasattr(x, "replicas")
+        ]
+        for layer in layers:
+            layer.replicas = replicas
+        return replicas > 1 and bool(layers)
 
     @property
     def linear_biases(self) -> list[keras.Variable] | None:

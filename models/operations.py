@@ -170,6 +170,13 @@ def scaled_leaky_relu(inputs: KerasTensor) -> KerasTensor:
     return leaky_relu(inputs) * math.sqrt(2.0)
 
 
+def mean_of_batch(values: KerasTensor, axes: tuple[int, ...], replicas: int) -> KerasTensor:
+    """The mean over some axes of a batch, of which each of `replicas` may hold a part."""
+    if replicas == 1:
+        return ops.mean(values, axes)
+    return ops.moments(values, axes, synchronized=True)[0]
+
+
 def convolve_down(feature_maps: KerasTensor, kernel: KerasTensor) -> KerasTensor:
     """Low-pass filter, then convolve with stride 2.
 

@@ -5,7 +5,7 @@ import numpy as np
 from config import UserError
 from evaluate.sheets import tile
 from evaluate.trained_run import TrainedRun
-from models.backbones.styles import mix_layers, truncate
+from models.backbones.styles import truncate
 
 
 class Styles:
@@ -51,7 +51,9 @@ class Styles:
         lines = [np.concatenate([np.ones_like(own_columns[:1]), own_columns])]
         mixed = []
         for row, own in zip(rows, own_rows, strict=True):
-            mixes = self.generate(mix_layers(row[None], columns, layers))
+            styles = np.repeat(row[None], len(columns), axis=0)
+            styles[:, layers] = columns[:, layers]
+            mixes = self.generate(styles)
             lines.append(np.concatenate([own[None], mixes]))
             mixed.append(mixes)
         return tile(np.concatenate(lines), columns=len(columns) + 1), np.concatenate(mixed)

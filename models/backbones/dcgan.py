@@ -23,7 +23,7 @@ from keras import KerasTensor, ops
 from config.backbones import DcganConfig
 from models.layers import Shape
 from models.networks import Networks
-from models.operations import LEAKY_SLOPE
+from models.operations import LEAKY_SLOPE, mean_of_batch
 
 _SMALLEST_SIZE = 4
 _DEVIATION = 0.02  # of all initial weights
@@ -68,20 +68,15 @@ class BatchNormalization(keras.layers.Layer):
     def call(self, inputs: KerasTensor, training: bool = False) -> KerasTensor:
         inputs = ops.cast(inputs, "float32")
         if training:
-            mean = self._mean_of_batch(inputs)
+            axes = tuple(range(len(inputs.shape) - 1))
+            mean = mean_of_batch(inputs, axes, self.replicas)
             centred = inputs - mean
-            variance = self._mean_of_batch(ops.square(centred))
+            variance = mean_of_batch(ops.square(centred), axes, self.replicas)
             self._follow(mean, variance, ops.size(inputs) // inputs.shape[-1] * self.replicas)
         else:
             centred, variance = inputs - self.moving_mean, self.moving_variance
         outputs = centred * (self.gamma * ops.rsqrt(variance + self.epsilon)) + self.beta
         return ops.cast(outputs, self.compute_dtype)
-
-    def _mean_of_batch(self, inputs: KerasTensor) -> KerasTensor:
-        axes = tuple(range(len(inputs.shape) - 1))
-        if self.replicas == 1:
-            return ops.mean(inputs, axes)
-        return ops.moments(inputs, axes, synchronized=True)[0]
 
     def _follow(self, mean: KerasTensor, variance: KerasTensor, count: KerasTensor) -> None:
         count = ops.cast(count, "float32")
@@ -95,12 +90,6 @@ class BatchNormalization(keras.layers.Layer):
 
 class DcganNetworks(Networks):
     """A generator without a mapper, and a discriminator; either may normalise by batch."""
-
-    def synchronize(self, replicas: int) -> bool:
-        layers = [layer for part in self.parts().values() for layer in _normalizations(part)]
-        for layer in layers:
-            layer.replicas = replicas
-        return replicas > 1 and bool(layers)
 
     @property
     def linear_biases(self) -> list[keras.Variable] | None:

@@ -5,11 +5,9 @@ See `build_mapper`. Styles are w, a vector (d_w,) for each layer of the synthesi
 """
 
 import math
-from collections.abc import Sequence
 from typing import Any, Literal
 
 import keras
-import numpy as np
 from keras import KerasTensor, ops
 
 from config.sections import TrainConfig
@@ -18,6 +16,7 @@ from models.backbones.heads import KarrasNetworks
 from models.backbones.normalisation import PixelNorm
 from models.layers import EqualizedDense, Shape
 from models.networks import ParameterGroup
+from models.operations import mean_of_batch
 
 
 class StyleNetworks(KarrasNetworks):
@@ -35,14 +34,6 @@ class StyleNetworks(KarrasNetworks):
         groups = super().parameter_groups(train_config)
         return [group._replace(rate_multiplier=1.0) for group in groups]
 
-    def synchronize(self, replicas: int) -> bool:
-        """As `Networks`: moving averages follow the whole batch."""
-        for part in self.parts().values():
-            for layer in part.layers:
-                if isinstance(layer, MovingAverage):
-                    layer.replicas = replicas
-        return replicas > 1
-
 
 def truncate(
     styles: KerasTensor, mean_style: KerasTensor, psi: float, cutoff: int | None = None
@@ -54,15 +45,6 @@ def truncate(
     """
     truncated = mean_style + psi * (styles - mean_style)
     return truncated if cutoff is None else mix_styles(truncated, styles, cutoff)
-
-
-def mix_layers(first: KerasTensor, second: KerasTensor, layers: Sequence[int]) -> KerasTensor:
-    """The second styles for some layers, by index, the first for the others.
-
-    Inputs and output: (batch, num_ws, d_w); a batch may be 1.
-    """
-    is_second = np.isin(np.arange(first.shape[1]), layers)  # (num_ws,)
-    return ops.where(is_second[None, :, None], second, first)
 
 
 def mix_styles(first: KerasTensor, second: KerasTensor, cutoff: int | KerasTensor) -> KerasTensor:
@@ -95,10 +77,7 @@ class MovingAverage(keras.layers.Layer):
     def move(self, average: keras.Variable, values: KerasTensor, axes: tuple[int, ...]) -> None:
         """Move an average towards the mean over some axes."""
         values = ops.cast(ops.stop_gradient(values), "float32")
-        if self.replicas == 1:
-            mean = ops.mean(values, axes)
-        else:
-            mean, _ = ops.moments(values, axes, synchronized=True)
+        mean = mean_of_batch(values, axes, self.replicas)
         average.assign(self.decay * average + (1.0 - self.decay) * mean)
 
     def get_config(self) -> dict[str, Any]:
