@@ -206,7 +206,7 @@ def test_parameters_of_stylegan2(resolution, channel_base, generator, discrimina
         assert count(counted) - count(counted.get_layer("latent")) == discriminator
         if generator:
             num_ws = 2 * resolution.bit_length() - 4
-            mapper = build_mapper(512, num_ws, 512, keys.mapping_layers, 0.01, 0.995)
+            mapper = build_mapper(512, num_ws, keys)
             assert count(mapper) == 2_101_248
             assert count(mapper) + count(build_synthesis(num_ws, resolution, keys)) == generator
 
@@ -226,7 +226,7 @@ def test_parameters_of_stylegan3(configuration, resolution, generator):
     """Its discriminators are among those of StyleGAN2."""
     keys = BACKBONES[f"stylegan3_{configuration}"]()
     with keras.StatelessScope(initialize_variables=False):
-        mapper = build_mapper(512, 16, 512, keys.mapping_layers, 0.01, 0.998)
+        mapper = build_mapper(512, 16, keys)
         assert count(mapper) == 525_312
         assert count(mapper) + count(build_stylegan3(resolution, keys)) == generator
 

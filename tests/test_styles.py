@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from config.backbones import StyleGan2Config
 from models.backbones.styles import MixStyles, Noise, build_mapper, mix_styles, truncate
 from tests.backbones.recordings import (
     assert_close,
@@ -19,13 +20,16 @@ def recorded(pytestconfig):
     return read_recorded(pytestconfig, "stylegan2")
 
 
-def mapper_of(recorded, **options):
+def mapper_of(recorded):
     """The recorded mapping network."""
     arrays, config = recorded
-    mapper = build_mapper(
-        config["z_dim"], config["num_ws"], config["w_dim"], config["mapping_layers"], 0.01, 0.998,
-        normalize_latents=True, **options,
-    )  # fmt: skip
+    model = StyleGan2Config(
+        style_units=config["w_dim"],
+        mapping_layers=config["mapping_layers"],
+        average_style_decay=0.998,
+        normalize_latents=True,
+    )
+    mapper = build_mapper(config["z_dim"], config["num_ws"], model)
     weights = with_prefix(arrays, "weights/generator.mapping.")
     variables = {
         f"fc{index}.{name}": variable

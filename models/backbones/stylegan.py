@@ -69,16 +69,7 @@ def build_networks(
     detail = LevelOfDetail(dtype="float32", name="lod")
     num_ws = 2 * (resolution.bit_length() - 1) - 2
     mapper = build_mapper(
-        latent_dim,
-        num_ws,
-        model.style_units,
-        model.mapping_layers,
-        model.mapping_rate_multiplier,
-        model.average_style_decay,
-        "leaky_relu",
-        model.normalize_latents,
-        model.style_mixing_probability,
-        detail=detail if model.grow else None,
+        latent_dim, num_ws, model, "leaky_relu", detail=detail if model.grow else None
     )
     synthesis = _build_synthesis(num_ws, resolution, model, detail, dtype)
     discriminator = build_discriminator(

@@ -169,16 +169,7 @@ def build_networks(
     `dtype` is the Keras dtype policy of the feature maps. Images are neither squashed nor clipped.
     """
     num_ws = 2 * (resolution.bit_length() - 1) - 2
-    mapper = build_mapper(
-        latent_dim,
-        num_ws,
-        model.style_units,
-        model.mapping_layers,
-        model.mapping_rate_multiplier,
-        model.average_style_decay,
-        normalize_latents=model.normalize_latents,
-        mixing_probability=model.style_mixing_probability,
-    )
+    mapper = build_mapper(latent_dim, num_ws, model)
     synthesis = build_synthesis(num_ws, resolution, model, dtype)
     discriminator = build_discriminator(latent_dim, resolution, model, log_variance, dtype)
     return StyleNetworks(mapper, synthesis, discriminator)

@@ -206,16 +206,7 @@ def build_networks(
 
     `dtype` is the Keras dtype policy of the feature maps. Images are neither squashed nor clipped.
     """
-    mapper = build_mapper(
-        latent_dim,
-        LAYERS + 2,
-        model.style_units,
-        model.mapping_layers,
-        model.mapping_rate_multiplier,
-        model.average_style_decay,
-        normalize_latents=model.normalize_latents,
-        mixing_probability=model.style_mixing_probability,
-    )
+    mapper = build_mapper(latent_dim, LAYERS + 2, model)
     synthesis = build_synthesis(resolution, model, dtype)
     discriminator = build_discriminator(latent_dim, resolution, model, log_variance, dtype)
     return StyleNetworks(mapper, synthesis, discriminator)

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import keras
 from keras import KerasTensor, ops
 
+from config.backbones import StyledConfig
 from config.sections import TrainConfig
 from models.backbones.growth import LevelOfDetail
 from models.backbones.heads import KarrasNetworks
@@ -194,13 +195,8 @@ class Noise(keras.layers.Layer):
 def build_mapper(
     latent_dim: int,
     num_ws: int,
-    style_units: int,
-    layers: int,
-    rate_multiplier: float,
-    average_decay: float,
+    model: StyledConfig,
     activation: Literal["leaky_relu", "scaled_leaky_relu"] = "scaled_leaky_relu",
-    normalize_latents: bool = False,
-    mixing_probability: float = 0.0,
     hidden_units: int | None = None,
     detail: LevelOfDetail | None = None,
 ) -> keras.Model:
@@ -210,24 +206,27 @@ def build_mapper(
     way round. `num_ws` is the number of styles that the synthesis network takes. All layers but the
     last have `hidden_units`, by default as many as styles have. `detail` is of networks that grow.
 
-    Input: scaled latents z∘s (batch, latent_dim). Output: styles (batch, num_ws, style_units).
+    Input: scaled latents z∘s (batch, latent_dim). Output: styles (batch, num_ws, d_w), with d_w =
+    `model.style_units`.
     """
     gain = math.sqrt(2.0) if activation == "leaky_relu" else 1.0
     latents = style = keras.Input((latent_dim,), name="scaled_latents")
-    if normalize_latents:
+    if model.normalize_latents:
         style = PixelNorm(dtype="float32", name="normalize")(style)
-    for index in range(layers):
+    for index in range(model.mapping_layers):
+        is_last = index == model.mapping_layers - 1
         dense = EqualizedDense(
-            style_units if index == layers - 1 else hidden_units or style_units,
+            model.style_units if is_last else hidden_units or model.style_units,
             activation=activation,
             gain=gain,
-            rate_multiplier=rate_multiplier,
+            rate_multiplier=model.mapping_rate_multiplier,
             dtype="float32",
             name=f"dense_{index}",
         )
         style = dense(style)
-    styles = BroadcastStyles(num_ws, average_decay, dtype="float32", name="broadcast")(style)
-    if mixing_probability:
+    decay, probability = model.average_style_decay, model.style_mixing_probability
+    styles = BroadcastStyles(num_ws, decay, dtype="float32", name="broadcast")(style)
+    if probability:
         lod = detail(styles) if detail else None
-        styles = MixStyles(mixing_probability, dtype="float32", name="mix")(styles, lod)
+        styles = MixStyles(probability, dtype="float32", name="mix")(styles, lod)
     return keras.Model(latents, styles, name="mapper")

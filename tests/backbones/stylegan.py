@@ -41,13 +41,18 @@ def recorded_stylegan(pytestconfig):
         channel_max=config["fmap_max"],
         style_units=config["dlatent_size"],
         minibatch_stddev_group=config["mbstd_group_size"],
+        mapping_layers=config["mapping_layers"],
+        mapping_rate_multiplier=config["mapping_lrmul"],
+        normalize_latents=True,
     )
     networks = build_networks(config["latent_size"], config["resolution"], model)
     mapper = build_mapper(
-        config["latent_size"], config["num_layers"], config["dlatent_size"],
-        config["mapping_layers"], config["mapping_lrmul"], model.average_style_decay,
-        "leaky_relu", normalize_latents=True, hidden_units=config["mapping_fmaps"],
-    )  # fmt: skip
+        config["latent_size"],
+        config["num_layers"],
+        model,
+        "leaky_relu",
+        hidden_units=config["mapping_fmaps"],
+    )
     networks = networks._replace(mapper=mapper)
     assign(named_weights(networks), with_prefix(arrays, "weights/"))
     return arrays, config, networks
