@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from config import Config, UserError
-from config.backbones import DcganConfig
+from config.backbones.dcgan import DcganConfig
 from models import exports
 from models.backbones import dcgan
 from tests.backbones.recordings import SECOND_ORDER, assert_close

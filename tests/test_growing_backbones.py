@@ -9,7 +9,8 @@ import tensorflow as tf
 import yaml
 
 from config import Config, UserError
-from config.backbones import ProgressiveGanConfig, StyleGanConfig
+from config.backbones.karras import ProgressiveGanConfig
+from config.backbones.stylegan import StyleGanConfig
 from data.loading import check_length
 from evaluate.exchange.exports import save_functions
 from models.backbones import BUILDERS

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from config.backbones import StyleGan2Config
+from config.backbones.stylegan import StyleGan2Config
 from models.backbones.styles import MixStyles, Noise, build_mapper, mix_styles, truncate
 from tests.backbones.recordings import (
     assert_close,

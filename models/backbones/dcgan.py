@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import keras
 from keras import KerasTensor, ops
 
-from config.backbones import DcganConfig
+from config.backbones.dcgan import DcganConfig
 from models.layers import Shape
 from models.networks import Networks
 from models.operations import LEAKY_SLOPE, mean_of_batch

@@ -1,6 +1,6 @@
 """The paper's networks. See `build_networks`."""
 
-from config.backbones import DlsganConfig
+from config.backbones.dlsgan import DlsganConfig
 from models.discriminator import build_discriminator
 from models.mapper import build_mapper
 from models.networks import Networks

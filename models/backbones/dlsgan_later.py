@@ -12,7 +12,7 @@ from typing import Any
 import keras
 from keras import KerasTensor
 
-from config.backbones import DlsganLaterConfig
+from config.backbones.dlsgan import DlsganLaterConfig
 from models.discriminator import add_heads
 from models.layers import Bias, EqualizedConv2D, EqualizedDense, Shape
 from models.networks import Networks

@@ -9,7 +9,7 @@ from functools import cache
 import keras
 from keras import KerasTensor
 
-from config.backbones import GrowingConfig
+from config.backbones.karras import GrowingConfig
 from models.backbones.growth import GAIN, Fade, LevelOfDetail, halve
 from models.backbones.heads import FIRST_SIZE, build_heads
 from models.layers import EqualizedConv2D

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 from keras import KerasTensor
 
-from config.backbones import KarrasConfig
+from config.backbones.karras import KarrasConfig
 from models.backbones.normalisation import MinibatchStddev
 from models.layers import EqualizedConv2D, EqualizedDense
 from models.networks import Networks

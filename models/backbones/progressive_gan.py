@@ -10,7 +10,7 @@ from functools import partial
 import keras
 from keras import KerasTensor
 
-from config.backbones import ProgressiveGanConfig
+from config.backbones.karras import ProgressiveGanConfig
 from models.backbones.growing_discriminator import build_discriminator
 from models.backbones.growth import GAIN, GrowingNetworks, LevelOfDetail, fade_images
 from models.backbones.heads import FIRST_SIZE

@@ -12,7 +12,7 @@ from typing import Any
 import keras
 from keras import KerasTensor, ops
 
-from config.backbones import StyleGanConfig
+from config.backbones.stylegan import StyleGanConfig
 from models.backbones.growing_discriminator import build_discriminator
 from models.backbones.growth import GAIN, GrowingNetworks, LevelOfDetail, fade_images
 from models.backbones.heads import FIRST_SIZE

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from keras import KerasTensor, ops
 
-from config.backbones import StyleGan2Config
+from config.backbones.stylegan import StyleGan2Config
 from models.backbones.dlsgan_later import ResampleImage
 from models.backbones.heads import FIRST_SIZE, build_heads
 from models.backbones.styles import Noise, StyleNetworks, build_mapper

@@ -16,7 +16,7 @@ import keras
 import numpy as np
 from keras import KerasTensor, ops
 
-from config.backbones import StyleGan3Config
+from config.backbones.stylegan import StyleGan3Config
 from models.backbones.signals import (
     CRITICAL_LAYERS,
     LAYERS,

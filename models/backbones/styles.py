@@ -10,7 +10,7 @@ from typing import Any, Literal
 import keras
 from keras import KerasTensor, ops
 
-from config.backbones import StyledConfig
+from config.backbones.stylegan import StyledConfig
 from config.sections import TrainConfig
 from models.backbones.growth import LevelOfDetail
 from models.backbones.heads import KarrasNetworks

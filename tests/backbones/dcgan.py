@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from config.backbones import DcganConfig
+from config.backbones.dcgan import DcganConfig
 from models.backbones import dcgan
 from tests.backbones.recordings import (
     GRADIENT,

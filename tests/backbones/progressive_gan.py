@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from config.backbones import ProgressiveGanConfig
+from config.backbones.karras import ProgressiveGanConfig
 from models.backbones.growth import lower_detail
 from models.backbones.progressive_gan import build_networks
 from tests.backbones.growing import (

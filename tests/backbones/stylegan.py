@@ -4,7 +4,7 @@ import keras
 import pytest
 import tensorflow as tf
 
-from config.backbones import StyleGanConfig
+from config.backbones.stylegan import StyleGanConfig
 from models.backbones.growth import GAIN
 from models.backbones.stylegan import AdaptiveInstanceNorm, build_networks
 from models.backbones.styles import build_mapper, mix_styles, truncate

@@ -6,7 +6,7 @@ import keras
 import pytest
 import tensorflow as tf
 
-from config.backbones import StyleGan2Config
+from config.backbones.stylegan import StyleGan2Config
 from models.backbones.stylegan2 import build_networks, build_synthesis
 from models.backbones.styles import mix_styles, truncate
 from tests.backbones.recordings import (
