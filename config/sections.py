@@ -7,6 +7,7 @@ from pydantic import BaseModel, BeforeValidator, Field, field_serializer, model_
 
 from config.backbones import ModelConfig
 from config.messages import quote
+from config.methods import MethodKeys
 from config.values import (
     FEATURES,
     STRICT,
@@ -134,7 +135,7 @@ class LatentConfig(Section):
     variance_decay: Beta = 0.999
 
 
-class TrainConfig(Section):
+class TrainConfig(Section, MethodKeys):
     batch_size: Count = 16
     epochs: Count = 50
     learning_rate: Rate = 0.001
@@ -207,6 +208,11 @@ class Config(Section):
                 f"model: these sizes make about {weights / 1e9:.3g} billion weights, the variance "
                 f"window included; at most {_MOST_WEIGHTS / 1e9:g} billion are accepted"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _check_method(self) -> "Config":
+        self.train.check_method(self.latent, self.model)
         return self
 
     @model_validator(mode="after")

@@ -22,6 +22,7 @@ from evaluate.sheet_layout import enlargement
 from train.experiment.jobs import list_jobs
 from train.experiment.launch import default_jobs_at_once
 from train.flops import step_flops
+from train.methods import make_trainer
 from train.runtime.device import device_name, gpu_count, peak_memory, set_up_device
 from train.runtime.failures import shortage_reported
 from train.runtime.startup import cores
@@ -52,6 +53,7 @@ _NO_COST = {  # these keys change neither time nor memory nor disk
         "weight_clip",
         "encoder_weight",
         "encoder_loss_in",
+        "from_run",
     },
 }
 
@@ -147,7 +149,7 @@ def _run_cost(
     on_progress: Callable[[int, int], None] | None,
 ) -> RunCost:
     data = _read_data(config, missing, on_progress)
-    trainer = Trainer(config, None)
+    trainer = make_trainer(config, None)
     step = _time_steps(trainer)
     evaluations = -(-config.train.epochs // config.evaluate.every)
     weights = sum(step.parameters.values()) * _FLOAT_BYTES

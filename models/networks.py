@@ -1,7 +1,7 @@
 """What training and evaluation ask of the networks of a GAN with an encoder. See `Networks`."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal, NamedTuple
 
 import keras
@@ -95,7 +95,7 @@ class Networks(NamedTuple):
         cannot compile.
         """
         layers = [
-            x for part in self.parts().values() for x in part.layers if hasattr(x, "replicas")
+            x for part in self.parts().values() for x in _layers(part) if hasattr(x, "replicas")
         ]
         for layer in layers:
             layer.replicas = replicas
@@ -144,3 +144,9 @@ class Networks(NamedTuple):
     def image_shape(self) -> tuple[int, int, int]:
         """(height, width, 3)."""
         return self.discriminator.input_shape[1:]
+
+
+def _layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
+    """The layers of a model, also those of models inside."""
+    for layer in model.layers:
+        yield from _layers(layer) if isinstance(layer, keras.Model) else [layer]

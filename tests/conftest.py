@@ -281,11 +281,11 @@ def write_run(config, path, run="normal_dls_dg", **begun_with):
 
     The traced variances of the recovered latents lie between 0.1 and 1, in no order.
     """
+    from train.methods import make_trainer
     from train.runs.checkpoints import Checkpoints
-    from train.step import Trainer
 
     config = resolve_run(config, run)
-    trainer = Trainer(config, run)
+    trainer = make_trainer(config, None)
     variances = np.linspace(1.0, 0.1, config.latent.dim, dtype=np.float32)
     variances = np.random.default_rng(0).permutation(variances)
     trainer.variance_window.assign(np.broadcast_to(variances, trainer.variance_window.shape))

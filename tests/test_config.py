@@ -56,6 +56,10 @@ def test_celeba128_is_the_papers_experiment():
         "discriminator_channels": [64, 128, 256, 512, 512],
     }
     assert config.train.model_dump() == {
+        "method": "dlsgan",
+        "from_run": None,
+        "infogan_codes": 16,
+        "infogan_std": "fixed",
         "batch_size": 16,
         "epochs": 50,
         "learning_rate": 0.001,

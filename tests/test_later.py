@@ -11,6 +11,7 @@ from config import Config
 from models.latent import differential_entropy
 from tests.conftest import eagerly
 from tests.test_golden import real_images, relative_error, with_prefix
+from train.methods import make_trainer
 from train.penalties import r1_penalty
 from train.step import Trainer
 
@@ -25,13 +26,14 @@ def untraced():
         yield
 
 
-def configure(recorded, encoder_loss):
+def configure(recorded, encoder_loss, **train):
     return Config.model_validate(
         {
             "experiment": {"name": "later"},
             "data": {"source": "digits", "resolution": recorded["res"]},
             "latent": {
                 "dim": recorded["dz"],
+                "dynamic_scale": not recorded["baseline"],
                 "variance": "running",
                 "variance_decay": recorded["decay"],
             },
@@ -57,7 +59,8 @@ def configure(recorded, encoder_loss):
                 "loss_reduction": "mean",
                 "average_decay": recorded["ema"],
                 "precision": "float32",
-            },
+            }
+            | train,
             "evaluate": {"features": "none"},
         }
     )
@@ -95,16 +98,22 @@ def distance(values, expected, start):
     return np.linalg.norm(np.concatenate(wrong)) / np.linalg.norm(np.concatenate(moved))
 
 
+def assign_initial_weights(trainer):
+    """The trainer's variables by their recorded names, with the recorded initial values."""
+    variables = variables_by_name(trainer.networks)
+    assert len(variables) == sum(len(m.weights) for m in trainer.networks)
+    for name, variable in variables.items():
+        variable.assign(RECORDED[f"weights/{name}"].reshape(variable.shape))
+    trainer.averages.start()
+    return variables
+
+
 @pytest.fixture(params=MODES)
 def later(request):
     """(mode, trainer in the recorded initial state, its variables by their recorded names)."""
     recorded = json.loads(str(RECORDED[f"{request.param}/config"]))
     trainer = Trainer(configure(recorded, MODES[request.param]), None)
-    variables = variables_by_name(trainer.networks)
-    assert len(variables) == sum(len(m.trainable_variables) for m in trainer.networks)
-    for name, variable in variables.items():
-        variable.assign(RECORDED[f"weights/{name}"].reshape(variable.shape))
-    trainer.averages.start()
+    variables = assign_initial_weights(trainer)
     np.testing.assert_allclose(trainer.variance(), [1e-4] * 6)
     trainer.variance_window.assign(RECORDED["variance_trace"][None])
     return request.param, trainer, variables
@@ -161,3 +170,36 @@ def test_three_training_steps(later):
 
 def recorded_like(variables, recorded):
     return {name: recorded[name].reshape(v.shape) for name, v in variables.items()}
+
+
+@pytest.mark.parametrize(
+    ("mode", "encoder_loss", "losses"),
+    [
+        ("baseline", "squared_error", [1.915518, 1.059274, 1.598426]),
+        ("baseline_logvar", "gaussian", [2.079112, 1.140422, 1.677321]),
+    ],
+)
+def test_three_steps_of_their_baseline(mode, encoder_loss, losses):
+    """An encoder for a frozen generator: `train.method` post_hoc_encoder."""
+    recorded = json.loads(str(RECORDED[f"{mode}/config"]))
+    method = {"method": "post_hoc_encoder", "from_run": "gan"}
+    trainer = make_trainer(configure(recorded, encoder_loss, **method), None)
+    variables = assign_initial_weights(trainer)
+    averages = variables_by_name(trainer.averages.networks)
+    start = {name: variable.numpy() for name, variable in variables.items()}
+    for step, expected in enumerate(losses):
+        statistics = trainer.train_step(real_images(RECORDED, step), RECORDED["latents"][step, 0])
+        assert float(statistics["encoder_loss"]) == pytest.approx(expected, abs=1e-6)
+        assert RECORDED[f"{mode}/metrics/enc_loss"][step] == pytest.approx(expected, abs=1e-6)
+    for kind, ours, tolerance in (("after", variables, 1e-4), ("ema", averages, 1e-3)):
+        expected = with_prefix(RECORDED, f"{mode}/{kind}_3/")
+        if not expected:  # one of the two has no averages
+            continue
+        encoder = {name: ours[name] for name in expected if name in ours}
+        assert len(encoder) == len(trainer.networks.discriminator.weights)
+        assert distance(encoder, recorded_like(encoder, expected), start) < tolerance, kind
+        for name, variable in encoder.items():
+            wrong = np.abs(variable.numpy() - expected[name].reshape(variable.shape)).max()
+            assert wrong < 2e-6, name
+        for name in ("discriminator/adv.w", "discriminator/adv.b", *start.keys() - encoder.keys()):
+            np.testing.assert_array_equal(ours[name], start[name])

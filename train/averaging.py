@@ -44,4 +44,9 @@ class Averages:
 
 def averaged_parts(networks: Networks) -> dict[str, keras.Model]:
     """The parts of networks by the names that averages have in checkpoints."""
-    return {f"averaged_{name}": part for name, part in networks.parts().items()}
+    return {averaged_name(name): part for name, part in networks.parts().items()}
+
+
+def averaged_name(name: str) -> str:
+    """What checkpoints call the averages of a part of the networks."""
+    return f"averaged_{name}"

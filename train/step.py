@@ -11,6 +11,7 @@ import tensorflow as tf
 from config import Config, UserError, resolve_run
 from models import build_networks
 from models.latent import recovered_squares
+from models.networks import ParameterGroup
 from train.averaging import Averages
 from train.choices import choose_adversarial_loss, lazy_intervals, weighted_sum
 from train.descent import Descent, gradient_norm
@@ -58,8 +59,8 @@ class Trainer(Model):
         self.generator_encoder_weight = config.train.encoder_weight if in_generator else 0.0
         self.adversarial_loss = choose_adversarial_loss(self.train_config)
         self.encoder_loss = ENCODER_LOSSES[self.train_config.encoder_loss]
-        self.passes = choose_passes(self.train_config)
-        self.parameter_groups = self.networks.parameter_groups(config.train)
+        self.passes = self.choose_passes()
+        self.parameter_groups = self.choose_parameter_groups()
         if self.train_config.weight_clip:
             for variable in self.networks.adversarial_variables:
                 variable.constraint = ClipWeights(self.train_config.weight_clip)
@@ -100,6 +101,14 @@ class Trainer(Model):
             self._train_steps, [tf.TensorSpec((None, *part))], autograph=False
         )
         self.set_epoch(0)
+
+    def choose_passes(self) -> list[tuple[Loss, ...]]:
+        """The losses that each forward pass of a step serves."""
+        return choose_passes(self.train_config)
+
+    def choose_parameter_groups(self) -> list[ParameterGroup]:
+        """What is trained, by which loss, at which rate."""
+        return self.networks.parameter_groups(self.train_config)
 
     def _choose_differentiate(self) -> Callable[..., Any]:
         """`differentiate` for each stage of networks that grow, compiled where XLA can do that.
@@ -281,7 +290,7 @@ class Trainer(Model):
         values = {
             "discriminator": {"discriminator_loss": d_loss}
             | {_penalty(name): value for name, value in penalties.items()},
-            "generator": {"encoder_loss": l_enc, "generator_loss": g_loss} | paths,
+            "generator": self.recovery(z, recovered, s, l_enc) | {"generator_loss": g_loss} | paths,
         }
         gradients, means = {}, {"recovered_squares": recovered_squares(recovered)}
         for loss in losses:
@@ -290,6 +299,12 @@ class Trainer(Model):
             gradients[loss] = tape.gradient(totals[loss], variables, unconnected_gradients="zero")
             means |= {name: tf.reduce_mean(value) for name, value in values[loss].items()}
         return gradients, means
+
+    def recovery(
+        self, z: tf.Tensor, recovered: tf.Tensor, s: tf.Tensor, l_enc: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """What statistics say about recovered latents, by name: (batch,) each. `l_enc` is L_enc."""
+        return {"encoder_loss": l_enc}
 
 
 def _cut(batches: tf.Tensor, count: int) -> list[tf.Tensor]:

@@ -63,6 +63,7 @@ def export_reference(trained: TrainedRun, folder: Path) -> None:
 def _require_papers_networks(config: Config) -> None:
     """Raise UserError for networks and variances that the authors' released files cannot hold."""
     for section, key, value in (
+        ("train", "method", "dlsgan"),
         ("model", "backbone", "dlsgan"),
         ("train", "encoder_loss", "squared_error"),
         ("latent", "variance", "window"),

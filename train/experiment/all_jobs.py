@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from train.experiment.display import Display
+from train.experiment.first_run import check_first_runs
 from train.experiment.jobs import Job, Measuring
 from train.experiment.launch import default_jobs_at_once, run_jobs
 from train.experiment.preparation import prepare_apart
@@ -14,12 +15,13 @@ Summarise = Callable[[Mapping[str, Any]], str]  # the main metrics of a row in a
 
 
 def check_folders(jobs: Sequence[Job], cluster: Cluster, fresh: bool) -> None:
-    """Move old runs aside if asked to; refuse folders in which the jobs cannot go on."""
+    """Move old runs aside if asked to; refuse what the jobs cannot begin with, or go on in."""
     if cluster.is_chief:
         for job in jobs:
             if fresh and (aside := job.folder.move_aside()):
                 print(f"moved {job.folder.path} to {aside}")
             job.check_folder()
+        check_first_runs(jobs)
 
 
 def train_jobs(

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from config import Config, UserError, resolve_run
+from config import PAPER_RUNS, Config, UserError, resolve_run
 from config.loading import override_run
 from train.runs.folder import RunFolder
 
@@ -25,6 +25,16 @@ class Job:
 
     def __str__(self) -> str:
         return f"{self.run} seed {self.seed}"
+
+    @property
+    def first_run(self) -> RunFolder | None:
+        """The folder of the run whose generator this one takes, see `train.from_run`."""
+        name = self.config.train.from_run
+        if name is None:
+            return None
+        if name in PAPER_RUNS or name in self.config.experiment.runs:
+            return RunFolder.in_experiment(self.folder.path.parents[1], name, self.seed)
+        return RunFolder(name)
 
     def check_folder(self) -> None:
         """Raise UserError if the job cannot go on in its folder, see `RunFolder.check_config`."""

@@ -5,7 +5,7 @@ import queue
 import time
 import traceback
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from multiprocessing.process import BaseProcess
 from typing import Any, NamedTuple
 
@@ -52,12 +52,22 @@ def run_jobs(
     waiting = deque(jobs)
     try:
         while waiting or launcher.running:
-            while waiting and launcher.free_gpus:
-                launcher.start(waiting.popleft())
+            while launcher.free_gpus and (job := take_ready(waiting, launcher.running)):
+                launcher.start(job)
             launcher.watch()
     finally:
         launcher.end()
     return launcher.failures
+
+
+def take_ready(waiting: deque[Job], running: Collection[Job]) -> Job | None:
+    """Remove the first job that needs no generator of a job that waits or runs; None if all do."""
+    unfinished = {job.folder for job in (*waiting, *running)}
+    for job in waiting:
+        if job.first_run not in unfinished:
+            waiting.remove(job)
+            return job
+    return None
 
 
 class _Running(NamedTuple):

@@ -9,6 +9,7 @@ from config import Config
 from config.sections import TrainConfig
 from data.loading import ImagesRecord, check_size, open_splits
 from data.stored import Images
+from train.experiment.first_run import record_first_run
 from train.experiment.jobs import (
     Connected,
     Job,
@@ -19,13 +20,14 @@ from train.experiment.jobs import (
     require_divisible,
 )
 from train.loop import train_run
+from train.methods import make_trainer
+from train.runs.folder import RunFolder
 from train.runs.writer import RunWriter
 from train.runtime.cluster import Cluster
 from train.runtime.device import Device, set_up_device
 from train.runtime.distribution import Processes, lost_process_reported, open_strategy
 from train.runtime.failures import shortage_reported
 from train.runtime.startup import cores
-from train.step import Trainer
 
 
 def run_job(
@@ -78,6 +80,7 @@ def _write_config(
         threads=threads,
         precision=device.train_config.precision,
         jit_compile=device.train_config.jit_compile,
+        **(record_first_run(job) if writer.is_chief else {}),
     )
 
 
@@ -99,10 +102,13 @@ def _train(
         config = job.config.model_copy(update={"train": train_config})
         processes.require_same("settings", [_shared_settings(config), job.run, job.seed])
         processes.require_same("images", images_record)
-        trainer = Trainer(config, None, job.seed)
+        trainer = make_trainer(config, None, job.seed)
         check_size(config, "test", len(images["test"]))
         evaluator = measuring.open(config, trainer.evaluated(), processes, images["test"])
     processes.require_same("test images or features", evaluator.protocol(epoch=1))
+    is_new = processes.from_chief(not job.folder.saved_steps())
+    if is_new and (first := processes.from_chief(job.folder.recorded().get("first_run"))):
+        trainer.take_generator(RunFolder(first["path"]), first["step"])
 
     def on_resume(epoch: int, step: int, is_done: bool) -> None:
         on_event(Resumed(job, epoch, step, is_done))

@@ -5,9 +5,9 @@ import platform
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from config import UserError
 from config.messages import explain
@@ -27,6 +27,16 @@ class RecordedImages(BaseModel):
     test_digest: str
 
 
+class RecordedFirstRun(BaseModel):
+    """The run whose generator a run took, its steps by then, and their real images."""
+
+    model_config = ConfigDict(strict=True)
+
+    path: str
+    step: Annotated[int, Field(ge=0)]
+    images_seen: Annotated[int, Field(ge=0)]
+
+
 class Recorded(BaseModel):
     """What a run was begun with, as far as the program reads it again; other keys may hold all."""
 
@@ -38,6 +48,7 @@ class Recorded(BaseModel):
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] | None = None
     jit_compile: bool | None = None
     images: RecordedImages | None = None
+    first_run: RecordedFirstRun | None = None
     changes: list[str] = []
     imported: dict[str, str] = {}
 
