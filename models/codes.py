@@ -6,7 +6,7 @@ import keras
 from keras import KerasTensor, ops
 
 from models.layers import Shape
-from models.networks import Networks
+from models.networks import Networks, shrink_heads
 
 
 @keras.saving.register_keras_serializable(package="dlsgan")
@@ -33,9 +33,11 @@ class KeepFirst(keras.layers.Layer):
 def keep_codes(networks: Networks, count: int) -> Networks:
     """The same networks, whose encoder recovers the first `count` elements, and 0 for the others.
 
-    The expected value of an element that nothing tells about is 0, its mean.
+    The expected value of an element that nothing tells about is 0, its mean. Log variances, if
+    there are any, begin near 0: a likelihood is enormous where they are far below.
     """
     discriminator, keep = networks.discriminator, KeepFirst(count, dtype="float32", name="codes")
+    shrink_heads(discriminator, "log_variance")
     heads = len(discriminator.outputs) // len(networks.synthesis.outputs)  # of each stage
     outputs = [keep(x) if i % heads == 1 else x for i, x in enumerate(discriminator.outputs)]
     model = keras.Model(discriminator.input, outputs, name=discriminator.name)

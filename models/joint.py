@@ -7,7 +7,7 @@ inputs and outputs that it has elsewhere. See `join_encoder`.
 import keras
 from keras import KerasTensor
 
-from models.networks import Networks
+from models.networks import Networks, shrink_heads
 
 _MOST_UNITS = 512
 _ENCODER, _PAIRS = "encoder", "pairs"
@@ -19,9 +19,11 @@ def join_encoder(networks: Networks, other: keras.Model) -> Networks:
     The encoder is the discriminator that `networks` has, without its adversarial value: `other`, a
     second one of the same form, becomes D's part that sees the image. Its inputs are images (batch,
     height, width, 3), its outputs adversarial values (batch,) of (x, E(x)), recovered latents E(x)
-    (batch, d_z) and log variances if the backbone's discriminator has them.
+    (batch, d_z) and log variances if the backbone's discriminator has them. These two begin near
+    0, as with the small weights of the authors' codes; E's latents would be enormous otherwise.
     """
     alone = networks.discriminator
+    shrink_heads(alone, "latent", "log_variance")
     encoder = keras.Model(alone.input, alone.outputs[1:], name=_ENCODER)
     pairs = _build_pairs(other)
     images = keras.Input(networks.image_shape, name="images")

@@ -146,6 +146,13 @@ class Networks(NamedTuple):
         return self.discriminator.input_shape[1:]
 
 
+def shrink_heads(model: keras.Model, *names: str) -> None:
+    """Make outputs begin near 0: the weights of these last layers, if they exist, times 0.01."""
+    for layer in model.layers:
+        if layer.name in names:
+            layer.kernel.assign(layer.kernel * 0.01)
+
+
 def _layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
     """The layers of a model, also those of models inside."""
     for layer in model.layers:

@@ -141,9 +141,7 @@ def test_the_first_run_is_still_training(reproduce, tmp_path):
 def test_the_first_run_has_another_architecture(reproduce, tmp_path, key, value, difference):
     first = tmp_path / "results" / "stages" / "gan" / "seed_0"
     runs = {"gan": STAGES["gan"], "post": {"set": STAGES["post"]["set"] | {key: value}}}
-    message = (
-        f"error: post seed 0: train.from_run: {first} has another architecture ({difference})"
-    )
+    message = f"error: post seed 0: train.from_run: {first} has another architecture ({difference})"
     assert_user_error(*reproduce(runs), message)
 
 
