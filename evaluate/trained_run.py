@@ -109,8 +109,13 @@ class TrainedRun:
     def encode(self, images: np.ndarray) -> np.ndarray:
         """E(x): latents (n, d_z) of images (n, height, width, 3).
 
-        Raises UserError where they are not finite.
+        Raises UserError where they are not finite, and if the run's encoder learned nothing.
         """
+        if not self.config.train.trains_encoder:
+            raise UserError(
+                f"{self.folder.path}: its encoder learned nothing (train.encoder_weight 0), so no "
+                "image can be encoded; train.method post_hoc_encoder trains one for its generator"
+            )
         latents = self.in_batches(self._inverter.encode, images)
         return self.require_finite(latents, "latents of such images")
 

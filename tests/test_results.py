@@ -4,8 +4,10 @@ import csv
 
 import numpy as np
 import pytest
+import yaml
 
 from evaluate.report.results import differences, print_comparison, print_results, write_results
+from evaluate.report.tables import page_tables
 from tests.conftest import write_measured_run
 from train.runs.experiment import read_runs
 from train.runs.folder import RunFolder
@@ -45,6 +47,29 @@ def test_markdown_and_csv_hold_the_last_epochs(runs, tmp_path):
     assert (first["run"], first["seed"], first["fid"]) == ("normal_dls_dg", "0", "12.34")
     assert (first["fid_low"], first["fid_high"], first["recall"]) == ("11.34", "13.34", "")
     assert (second["seed"], second["encoder_loss"]) == ("3", "31.0")
+
+
+def test_a_run_of_two_stages_tells_what_both_saw(tmp_path, capsys):
+    changes = {"train.method": "post_hoc_encoder", "train.from_run": "gan"}
+    path = write_measured_run(tmp_path, "post", changes=changes | {"latent.dynamic_scale": False})
+    values = yaml.safe_load((path / "config.yaml").read_text())
+    values["experiment"]["runs"] = {"post": {}}
+    first = {"path": "results/tiny/gan/seed_0", "step": 10, "images_seen": 35904}
+    values["recorded"]["first_run"] = first
+    (path / "config.yaml").write_text(yaml.safe_dump(values))
+    folder = RunFolder(path)
+    with folder.locked():
+        folder.append(folder.rows()[-1] | {"epoch": 4, "images_seen": 17952})
+    runs = read_runs(tmp_path)
+    line = (
+        "post: a generator that saw 35,904 images (results/tiny/gan/seed_0), then an encoder "
+        "trained on 17,952 of its images"
+    )
+    write_results(runs, tmp_path)
+    assert (tmp_path / "results.md").read_text().splitlines()[-1] == line
+    print_results(runs)
+    assert line in " ".join(capsys.readouterr().out.split())
+    assert page_tables(runs)[0].notes[-1] == line
 
 
 def test_the_table_is_printed_whole(runs, capsys):

@@ -412,3 +412,22 @@ def test_large_photos(command, trainer, photo_folder, tmp_path, monkeypatch, rec
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 300)
     code, _, errors = command(*arguments, tmp_path / "no")
     assert_user_error(code, errors, "photos/photo_000.jpg: decompression bomb: ")
+
+
+def test_commands_that_encode_refuse_a_run_without_encoder_loss(command, tmp_path, photo_folder):
+    config = Config.model_validate(merge(TINY, SMALLEST | {"train.encoder_weight": 0.0}))
+    run, out = tmp_path / "run", tmp_path / "out"
+    write_run(config, run, "normal_mse_dg")
+    images = sorted(photo_folder.iterdir())[:2]
+    message = (
+        f"error: {run}: its encoder learned nothing (train.encoder_weight 0), so no image can be "
+        "encoded; train.method post_hoc_encoder trains one for its generator"
+    )
+    for arguments in (
+        ("reconstruct", run, *images),
+        ("edit", run, images[0], "--element", "0=1"),
+        ("interpolate", run, "--between", *images),
+    ):
+        code, _, errors = command(*arguments, "--out", out)
+        assert_user_error(code, errors, message)
+        assert not out.exists()

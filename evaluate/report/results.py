@@ -52,10 +52,24 @@ def protocol_lines(runs: Sequence[MeasuredRun], metrics: Mapping[str, Metric] = 
     return [f"{', '.join(labels)}: {text}" for text, labels in lines.items()]
 
 
+def stage_lines(runs: Sequence[MeasuredRun]) -> list[str]:
+    """How many images each stage of a run of two stages saw: a line for each of these runs."""
+    lines = []
+    for run in runs:
+        if run.config and run.config.train.from_run:
+            first = run.folders[0].recorded()["first_run"]
+            images = run.folders[0].evaluated_rows()[-1]["images_seen"]
+            lines.append(
+                f"{run.name}: a generator that saw {first['images_seen']:,} images "
+                f"({first['path']}), then an encoder trained on {images:,} of its images"
+            )
+    return lines
+
+
 def print_results(runs: Sequence[MeasuredRun]) -> None:
     """Print the table on the terminal."""
     print_table(header(runs), final_rows(runs))
-    print_lines(protocol_lines(runs))
+    print_lines([*protocol_lines(runs), *stage_lines(runs)])
 
 
 def results_in_markdown(runs: Sequence[MeasuredRun]) -> str:
@@ -63,7 +77,7 @@ def results_in_markdown(runs: Sequence[MeasuredRun]) -> str:
     titles = header(runs)
     lines = [titles, ["---"] * len(titles), *final_rows(runs, with_intervals=True)]
     text = "".join(f"| {' | '.join(cell.replace('|', ' ') for cell in row)} |\n" for row in lines)
-    return "\n".join([text, *protocol_lines(runs), ""])
+    return "\n".join([text, *protocol_lines(runs), *stage_lines(runs), ""])
 
 
 def write_results(runs: Sequence[MeasuredRun], folder: Path, claims: Sequence[Result] = ()) -> None:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from evaluate.metrics.table import METRICS, TABLE, Metric, format_value
 from evaluate.protocols import marks, name_protocols
 from evaluate.report.charts import common_epochs, furthest_seeds
-from evaluate.report.results import protocol_lines
+from evaluate.report.results import protocol_lines, stage_lines
 from evaluate.report.values import RunValues, Value, average, final_values
 from train.runs.experiment import MeasuredRun
 
@@ -69,9 +69,10 @@ class Table(NamedTuple):
 
 def page_tables(runs: Sequence[MeasuredRun]) -> list[Table]:
     """The tables of final metrics, of best values, and of other metrics and costs."""
+    notes = [*protocol_lines(runs), *stage_lines(runs)]
     others = final_values(runs, _OTHERS, with_intervals=True)
     return [
-        _table("Final metrics", runs, TABLE, final_values(runs, TABLE, True), protocol_lines(runs)),
+        _table("Final metrics", runs, TABLE, final_values(runs, TABLE, True), notes),
         _table(
             "Best epochs", runs, _DIRECTED, [_best_values(runs, run) for run in runs],
             ["Below each value its epoch"],
