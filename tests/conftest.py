@@ -263,6 +263,14 @@ def run_in(
     return job.folder
 
 
+def forget_last_epoch(folder):
+    """Remove the newest checkpoint and the last row of a run: it is as after the epoch before."""
+    for file in folder.checkpoints.glob(f"step-{max(folder.saved_steps())}.*"):
+        file.unlink()
+    rows = folder.metrics_path.read_bytes().splitlines(keepends=True)
+    folder.metrics_path.write_bytes(b"".join(rows[:-1]))
+
+
 def read_files(folder):
     """{path: (time of its last change, content)} of all files and folders in a folder."""
     return {

@@ -14,6 +14,7 @@ from tests.conftest import (
     TINY,
     assert_user_error,
     eagerly,
+    forget_last_epoch,
     merge,
     read_files,
     run_in,
@@ -22,6 +23,7 @@ from tests.conftest import (
 from tests.survival import final_state, states_are_equal
 from train.experiment.jobs import list_jobs
 from train.experiment.launch import take_ready
+from train.runs.folder import RunFolder
 
 RUN = "normal_mse_dg"
 GAN = {"latent.dynamic_scale": False, "train.encoder_weight": 0.0}
@@ -68,16 +70,13 @@ def test_the_second_stage_has_the_averaged_generator_of_the_first(stages):
 def test_it_goes_on_without_the_first_run(stages, tmp_path):
     """As one that was never interrupted."""
     gan, post = stages
-    again = shutil.copytree(post.path, tmp_path / "post")
-    for file in (again / "checkpoints").glob("step-4.*"):
-        file.unlink()
-    rows = (again / "metrics.jsonl").read_bytes()
-    (again / "metrics.jsonl").write_bytes(rows[: rows.index(b"\n") + 1])
+    again = RunFolder(shutil.copytree(post.path, tmp_path / "post"))
+    forget_last_epoch(again)
     gone = configure(**POST, **{"train.from_run": str(gan.path)})
     aside = gan.path.rename(tmp_path / "aside")
     try:
         with eagerly():
-            resumed = run_in(gone, again, RUN)
+            resumed = run_in(gone, again.path, RUN)
     finally:
         aside.rename(gan.path)
     assert states_are_equal(final_state(resumed.path), final_state(post.path))
