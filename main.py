@@ -23,6 +23,7 @@ from config.usage import explain_usage, require_values
 from data.storage import NewFolder
 from evaluate.exchange import command_line as exchange
 from evaluate.inversion import command_line as trained_runs
+from evaluate.inversion.methods import command_line as inversion
 from evaluate.measuring import Measuring
 from evaluate.metrics.table import summarise
 from evaluate.options import (
@@ -219,6 +220,7 @@ def compare(
 
 
 app.add_typer(trained_runs.app)
+app.add_typer(inversion.app)
 app.add_typer(exchange.app)
 
 

@@ -29,7 +29,6 @@ from evaluate.options import (
 )
 from train.runtime.startup import import_tensorflow
 
-_MOST_STEPS = 10**6
 _MOST_IN_SHEET = 1024
 _MOST_AMOUNT = 1000
 _MOST_PSI = 10
@@ -74,26 +73,6 @@ def _require_images(paths: tuple[Path, Path] | None) -> None:
     """Raise UserError if there are paths and nothing is at one of them."""
     for path in paths or ():
         require_any([path])
-
-
-@app.command("reconstruct")
-def reconstruct(
-    run: RunDir,
-    images: Images,
-    refine: Annotated[
-        int,
-        typer.Option(
-            "--refine", min=0, max=_MOST_STEPS, metavar="N", help="steps of optimisation after E"
-        ),
-    ] = 0,
-    checkpoint: Checkpoint = "last",
-    raw: Raw = False,
-    out: NewOut = None,
-) -> None:
-    """Encode images and generate them again: pairs, single images, latents, PSNR and SSIM."""
-    require_run(run, out)
-    require_any(images)
-    _with_tensorflow().reconstruct(run, checkpoint, raw, images, refine, out)
 
 
 @app.command("sample")

@@ -20,32 +20,11 @@ from evaluate.inversion.explore import Explorer
 from evaluate.inversion.files import save_images, save_latents
 from evaluate.inversion.importance import label_elements, print_elements
 from evaluate.inversion.opened import opened, opened_to_write, read, require_no, sample_each
-from evaluate.inversion.refine import invert, print_metrics, write_metrics
 from evaluate.inversion.styles import Styles
 from evaluate.sheet_layout import COLUMNS, INTERPOLATION_LIMIT
-from evaluate.sheets import alternate, label_rows, tile
+from evaluate.sheets import label_rows, tile
 from evaluate.trained_run import TrainedRun
 from train.experiment.display import progress_bar
-
-
-def reconstruct(
-    run: Path, checkpoint: str, raw: bool, images: Sequence[Path], steps: int, out: Path | None
-) -> None:
-    """Encode images and generate them again, and refine the latents in `steps` steps."""
-    with opened_to_write(run, checkpoint, raw, "reconstruct", out) as (trained, folder):
-        names, pixels, problems = read(images, trained)
-        with progress_bar("refining") as on_progress:
-            encoded, refined = invert(trained, pixels, steps, on_progress)
-        found = [inversion for inversion in (encoded, refined) if inversion]
-        sheet = alternate(pixels, *(inversion.images for inversion in found))
-        group = 1 + len(found)  # a pair, or three
-        columns = group * min(len(pixels), COLUMNS // 2)
-        save_image(folder / "sheet.png", tile(sheet, columns, group))
-        save_images(folder / "images", unique_stems(names), found[-1].images)
-        save_latents(folder, trained, found[-1].latents, names)
-        write_metrics(folder / "metrics.csv", names, *found)
-    print_metrics(names, *found)
-    require_no(problems)
 
 
 def sample(

@@ -1,0 +1,48 @@
+"""The features that optimisation compares beside pixels, or in their place. See `find_features`."""
+
+from collections.abc import Callable
+
+import keras
+import tensorflow as tf
+
+from config import UserError
+from evaluate.inversion.methods.choices import Features
+from evaluate.measuring import Measuring
+from evaluate.trained_run import TrainedRun
+from models.networks import Networks
+
+_HEAD = "latent"
+
+
+def find_features(
+    trained: TrainedRun, networks: Networks, choice: Features
+) -> tuple[Callable[[tf.Tensor], tf.Tensor], str]:
+    """(images (n, height, width, 3) to features (n, width), what they are in words).
+
+    "discriminator": the flattened last feature maps of the network that has the encoder;
+    `networks` are the run's present ones. "evaluate": the features of `evaluate.features`. Raises
+    UserError if these cannot be had.
+    """
+    if choice == "discriminator":
+        return body(networks), "the discriminator's own, before its heads"
+    found = Measuring(trained.folder.results_folder).load_features(trained.config)
+    if found is None:
+        raise UserError(
+            f"{trained.folder.path}: --features evaluate takes a run with evaluate.features. "
+            "Received: none"
+        )
+    return found.extract, f"{found.label}, which FID judges by too"
+
+
+def body(networks: Networks) -> keras.Model:
+    """The network with the encoder, from images to its last feature maps, flattened (n, width)."""
+    network = next(
+        part
+        for part in networks.parts().values()
+        if any(layer.name == _HEAD for layer in part.layers)
+    )
+    tensor = next(x for x in network.outputs if x._keras_history.operation.name == _HEAD)
+    while not isinstance(tensor._keras_history.operation, keras.layers.Flatten):
+        history = tensor._keras_history
+        tensor = history.operation._inbound_nodes[history.node_index].input_tensors[0]
+    return keras.Model(network.inputs, tensor)
