@@ -70,7 +70,7 @@ def draw_figures(runs: Sequence[MeasuredRun], folder: Path, compares: bool = Fal
     numbered: dict[int, Path] = {}
     curves: list[str] = []
     for number, chart in choose_charts(runs, compares):
-        path = _save_all(draw_chart(chart), folder / f"{chart.name}.png")
+        path = save_figure(draw_chart(chart), folder / f"{chart.name}.png")
         if number is not None:
             numbered[number] = path
         elif chart.name in METRICS:  # of all runs together
@@ -217,7 +217,7 @@ def _frame(pictures: Sequence[np.ndarray], title: str, captions: Sequence[str]) 
     return figure
 
 
-def _save_all(figure: Figure, path: Path) -> Path:
+def save_figure(figure: Figure, path: Path) -> Path:
     """Save as PNG, and as SVG and PDF whose texts are texts; returns the PNG's path."""
     _save(figure, path)
     figure.set_layout_engine("none")  # the layout is done, and takes a third of the time

@@ -14,6 +14,7 @@ from data.storage import write_whole
 from evaluate.claims import Result
 from evaluate.report.charts import choose_charts
 from evaluate.report.claims_table import tabulate_claims
+from evaluate.report.inversions import read_inversions
 from evaluate.report.plots import PAPERS, SCALE_LAYOUT, Plot, plot_chart
 from evaluate.report.settings import describe_settings
 from evaluate.report.tables import page_tables
@@ -47,6 +48,7 @@ def write_report(
         about=describe_settings(runs),
         tables=page_tables(runs),
         claims=tabulate_claims(claims),
+        inversions=read_inversions(folder / FIGURES_FOLDER),
         plots=plots,
         links=_link_figures(folder / FIGURES_FOLDER, plots),
         files=[_files(run, seed, final_folder) for run, seed in seeds],

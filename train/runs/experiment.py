@@ -79,10 +79,9 @@ def _find_compared(path: Path) -> Iterator[MeasuredRun]:
 
 
 def _find_runs(experiment_folder: Path) -> list[MeasuredRun]:
-    folders = _seeds_in_order(p for p in experiment_folder.glob("*/seed_*") if p.is_dir())
     by_name: dict[str, list[RunFolder]] = {}
-    for path in folders:
-        by_name.setdefault(path.parent.name, []).append(RunFolder(path))
+    for folder in list_folders(experiment_folder):
+        by_name.setdefault(folder.path.parent.name, []).append(folder)
     measured = []
     for name, seeds in by_name.items():
         for run in _measured(name, seeds):
@@ -92,6 +91,12 @@ def _find_runs(experiment_folder: Path) -> list[MeasuredRun]:
                 warnings.warn(f"{seeds[0].path.parent} holds {run.name}; left out", stacklevel=2)
     listed = [list(run.config.experiment.runs) for run in measured if run.config]
     return _sorted(measured, max(listed, key=len, default=[]))  # the config with most runs
+
+
+def list_folders(experiment_folder: Path) -> list[RunFolder]:
+    """The folders of all runs and seeds of an experiment, whatever is in them."""
+    paths = (path for path in experiment_folder.glob("*/seed_*") if path.is_dir())
+    return [*map(RunFolder, _seeds_in_order(paths))]
 
 
 def _seeds_in_order(paths: Iterable[Path]) -> list[Path]:

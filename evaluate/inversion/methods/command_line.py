@@ -1,5 +1,6 @@
 """The options of the commands that invert images; main.py adds them to its own."""
 
+from pathlib import Path
 from types import ModuleType
 from typing import Annotated
 
@@ -8,10 +9,13 @@ import typer
 from config import UserError
 from data.paths import require_any
 from evaluate.inversion.methods.choices import METHODS, Choice, Features, MethodName, Space
-from evaluate.options import Checkpoint, Images, NewOut, Raw, RunDir, require_run
+from evaluate.options import MOST_SAMPLES, Checkpoint, Images, NewOut, Raw, RunDir, require_run
+from train.runs.absence import explain_no_experiment
+from train.runs.experiment import list_folders
 from train.runtime.startup import import_tensorflow
 
 _MOST_STEPS = 10**6
+_LEAST_IMAGES = 2  # of which a bootstrap interval can be
 _OPTIMISING = [name for name, method in METHODS.items() if method.steps]
 _DEFAULTS = ", ".join(f"{name} {METHODS[name].steps}" for name in _OPTIMISING)
 
@@ -79,3 +83,27 @@ def reconstruct(
     require_any(images)
     chosen = Choice(name, METHODS[name].steps if steps is None else steps, space, features)
     _with_tensorflow().reconstruct(run, checkpoint, raw, images, chosen, out)
+
+
+@app.command("inversions")
+def compare(
+    experiment: Annotated[Path, typer.Argument(metavar="EXPERIMENT_DIR", help="results/<name>")],
+    steps: Annotated[
+        int | None,
+        typer.Option("--steps", min=1, max=_MOST_STEPS, metavar="N", help=f"of each [{_DEFAULTS}]"),
+    ] = None,
+    count: Annotated[
+        int,
+        typer.Option(
+            "--images",
+            min=_LEAST_IMAGES,
+            max=MOST_SAMPLES,
+            metavar="N",
+            help="test images, and as many generated ones",
+        ),
+    ] = 32,
+) -> None:
+    """Compare all methods of inversion on all runs of an experiment: table, figure, sheet."""
+    if not list_folders(experiment):
+        raise UserError(f"{experiment}: {explain_no_experiment(experiment)}")
+    _with_tensorflow().compare(experiment, steps, count)

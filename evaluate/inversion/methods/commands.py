@@ -9,13 +9,16 @@ from data.storage import save_image
 from data.user_images import unique_stems
 from evaluate.inversion.files import save_images, save_latents
 from evaluate.inversion.methods.choices import Choice
+from evaluate.inversion.methods.compare import compare_inversions, draw_sheet
 from evaluate.inversion.methods.image_metrics import print_metrics, write_metrics
 from evaluate.inversion.methods.invert import Inverting
 from evaluate.inversion.opened import opened_to_write, read, require_no
+from evaluate.report.inversions import print_inversions, write_inversions
 from evaluate.sheet_layout import COLUMNS
 from evaluate.sheets import alternate, tile
 from evaluate.trained_run import TrainedRun
 from train.experiment.display import progress_bar
+from train.runtime.failures import shortage_reported
 
 _CODE_FILES = {"w": "w", "w+": "w_plus"}  # and the names of the arrays in them
 
@@ -62,3 +65,14 @@ def _save_codes(
         return
     stem = _CODE_FILES[choice.space]
     np.savez(folder / f"{stem}.npz", names=np.array(names), **{stem: codes})
+
+
+def compare(experiment: Path, steps: int | None, count: int) -> None:
+    """Measure every method on every run of an experiment; print, draw and write it."""
+    with shortage_reported("try fewer --images"), progress_bar("inverting") as on_progress:
+        measured, problems = compare_inversions(experiment, steps, count, on_progress)
+    rows = [each.row for each in measured]
+    lines = write_inversions(rows, draw_sheet(measured), experiment)
+    print_inversions(rows)
+    print(*lines, sep="\n")
+    require_no(problems)

@@ -76,7 +76,7 @@ class Inverting:
         size = self.trained.batch_size
         batches = [images[first : first + size] for first in range(0, len(images), size)]
         done, total = itertools.count(1), len(batches) * self.choice.steps
-        self._invert_batch(images[:1], min(self.choice.steps, 1))  # which compiles
+        self._invert_batch(batches[0], min(self.choice.steps, 1))  # which compiles
         began = time.perf_counter()
         found = [
             self._invert_batch(batch, self.choice.steps, lambda: on_progress(next(done), total))
