@@ -62,14 +62,17 @@ def test_seeds_are_averaged():
 
 @pytest.fixture
 def experiment(tmp_path):
-    """A run with a trained encoder, one without, and one that cannot be read."""
+    """A run with a trained encoder, one without, and one that cannot be read.
+
+    By name the one without would be the first, but not by the longest list of runs.
+    """
     path = tmp_path / "results" / "tiny"
     changes = SMALLEST | {"data.cache_folder": str(tmp_path / "data")}
     config = merge(TINY, changes)
     write_run(Config.model_validate(config), path / "normal_dls_dg" / "seed_0")
     config = merge(config, {"train.encoder_weight": 0.0, "latent.dynamic_scale": False})
-    config["experiment"] = {"name": "tiny", "runs": {"plain": {"set": {}}}}
-    write_run(Config.model_validate(config), path / "plain" / "seed_0", "plain")
+    config["experiment"] = {"name": "tiny", "runs": {"a_plain": {"set": {}}}}
+    write_run(Config.model_validate(config), path / "a_plain" / "seed_0", "a_plain")
     (path / "broken" / "seed_0").mkdir(parents=True)
     return path
 
@@ -86,8 +89,8 @@ def test_all_methods_are_compared_on_all_runs(experiment, command):
         ("normal_dls_dg", "optimise", "w", 3),
         ("normal_dls_dg", "hybrid", "z", 3),
         ("normal_dls_dg", "in_domain", "z", 3),
-        ("plain", "optimise", "z", 3),
-        ("plain", "optimise", "w", 3),
+        ("a_plain", "optimise", "z", 3),
+        ("a_plain", "optimise", "w", 3),
     ]
     check_encoder(TrainedRun(experiment / "normal_dls_dg" / "seed_0"), rows[0])
     assert "squared_norm" not in rows[2]

@@ -27,7 +27,8 @@ def compare_inversions(
     found: list[Measured] = []
     for folder, choices in planned:
         try:
-            found += measure(TrainedRun(folder.path), choices, count, progress.begin)
+            trained = TrainedRun(folder.path)
+            found += list(measure(trained, choices, count, progress.begin))  # all or nothing
         except UserError as error:
             problems.append(in_one_line(error))
     if not found:
@@ -39,16 +40,16 @@ def _plan(
     experiment: Path, steps: int | None
 ) -> tuple[list[tuple[RunFolder, list[Choice]]], list[str]]:
     """([(folder of a run and a seed, its methods)], problems), in the order of the config."""
-    planned, problems, order = [], [], {}
+    planned, problems, listed = [], [], []
     for folder in list_folders(experiment):
         try:
             record = folder.read()
         except UserError as error:
-            problems.append(str(error))
+            problems.append(in_one_line(error))
             continue
         planned.append((record.run, folder, list_choices(record.config, steps)))
-        order |= {name: len(order) for name in record.config.experiment.runs if name not in order}
-    planned.sort(key=lambda plan: order.get(plan[0], len(order)))
+        listed = max(listed, list(record.config.experiment.runs), key=len)
+    planned.sort(key=lambda plan: [*listed, plan[0]].index(plan[0]))
     return [(folder, choices) for _, folder, choices in planned], problems
 
 
@@ -68,21 +69,24 @@ class _Progress:
 def draw_sheet(measured: Sequence[Measured]) -> np.ndarray:
     """A row for each of some test images of each run: the image, and each method's reconstruction.
 
-    Methods that a run has not are left white. All images have the size of the largest.
+    The run's first seed is shown. Methods that a run has not are left white. All
+    images have the size of the largest.
     """
     methods = dict.fromkeys((m.row["method"], m.row["space"]) for m in measured)
-    by_run: dict[tuple[str, int], dict[tuple[str, str], Measured]] = {}
+    seeds: dict[str, int] = {}
+    by_run: dict[str, dict[tuple[str, str], Measured]] = {}
     for m in measured:
-        of_run = by_run.setdefault((m.row["run"], m.row["seed"]), {})
-        of_run[m.row["method"], m.row["space"]] = m
+        if seeds.setdefault(m.row["run"], m.row["seed"]) == m.row["seed"]:
+            of_run = by_run.setdefault(m.row["run"], {})
+            of_run[m.row["method"], m.row["space"]] = m
     rows, labels = [], []
     size = max(m.images.shape[1] for m in measured)
-    for (run, seed), of_run in by_run.items():
+    for run, of_run in by_run.items():
         images = next(iter(of_run.values())).images
         blank = np.ones_like(images)
         columns = [of_run[each].reconstructed if each in of_run else blank for each in methods]
         row = alternate(images, *columns)
         factor = size // row.shape[1]  # resolutions are powers of two
         rows.append(row.repeat(factor, axis=1).repeat(factor, axis=2))
-        labels += [f"{run}\nseed {seed}"] * len(images)
+        labels += [f"{run}\nseed {seeds[run]}"] * len(images)
     return label_rows(tile(np.concatenate(rows), columns=1 + len(methods)), labels)
