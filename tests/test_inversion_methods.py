@@ -7,12 +7,14 @@ with small networks in place of theirs.
 import csv
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from config import Config
 from data.images import to_uint8
+from evaluate.features.networks import FeatureNetwork
 from evaluate.inversion.methods.choices import METHODS, Choice, list_paces, projector_pace
 from evaluate.inversion.methods.features import body
 from evaluate.inversion.methods.invert import Inverting
@@ -26,6 +28,7 @@ from evaluate.inversion.methods.optimisation import (
     reconstruction_loss,
 )
 from evaluate.inversion.methods.spaces import open_space
+from evaluate.measuring import Measuring
 from evaluate.trained_run import TrainedRun
 from models import build_networks
 from tests.conftest import TINY, eagerly, write_folder, write_run
@@ -310,6 +313,21 @@ def test_codes_of_a_backbone_with_styles(styled, command, tmp_path, photos, spac
     networks = TrainedRun(styled).networks
     images = to_uint8(np.clip(networks.generate_from_styles(styles), -1, 1)).astype(int)
     np.testing.assert_allclose(pixels(out / "images" / "photo_000.png"), images[0], atol=1)
+
+
+def test_features_of_the_evaluation_can_be_compared(trained, monkeypatch):
+    """Its network is loaded by the method alone, and stays as long as it is used."""
+
+    def load(*_):
+        layers = [keras.Input((8, 8, 3)), keras.layers.Flatten(), keras.layers.Dense(5)]
+        return FeatureNetwork(keras.Sequential(layers), (8, 8), "features of dense.keras")
+
+    monkeypatch.setattr(Measuring, "load_features", load)
+    inverting = Inverting(trained, Choice("optimise", 2, features="evaluate"))
+    assert inverting.features == "features of dense.keras, which FID judges by too"
+    images = noise_images(trained)
+    assert inverting.problem.features(images).shape == (3, 5)
+    assert np.abs(inverting(images).codes).min() > 0
 
 
 @pytest.mark.parametrize(

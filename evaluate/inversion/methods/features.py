@@ -31,7 +31,8 @@ def find_features(
             f"{trained.folder.path}: --features evaluate takes a run with evaluate.features. "
             "Received: none"
         )
-    return found.extract, f"{found.label}, which FID judges by too"
+    # The function keeps the network, to which TensorFlow's own refers weakly.
+    return lambda images: found.extract(images), f"{found.label}, which FID judges by too"
 
 
 def body(networks: Networks) -> keras.Model:
