@@ -165,7 +165,10 @@ def test_infogan_with_all_codes_and_a_fixed_std_is_the_papers_step_without_scale
             np.testing.assert_allclose(gradient, correct, rtol=1e-3, atol=1e-3)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    "method",
+    ["ali", *(pytest.param(method, marks=pytest.mark.long) for method in ("bigan", "infogan"))],
+)
 def test_a_run_goes_on_as_if_it_had_not_been_interrupted(method, tmp_path):
     folder = run_in(configure(method), tmp_path / "run", "normal_mse_dg")
     uninterrupted = final_state(folder.path)
