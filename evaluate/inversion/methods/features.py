@@ -9,6 +9,7 @@ from config import UserError
 from evaluate.inversion.methods.choices import Features
 from evaluate.measuring import Measuring
 from evaluate.trained_run import TrainedRun
+from models.joint import encoder_of
 from models.networks import Networks
 
 _HEAD = "latent"
@@ -36,12 +37,13 @@ def find_features(
 
 
 def body(networks: Networks) -> keras.Model:
-    """The network with the encoder, from images to its last feature maps, flattened (n, width)."""
-    network = next(
-        part
-        for part in networks.parts().values()
-        if any(layer.name == _HEAD for layer in part.layers)
-    )
+    """The network with the encoder, from images to its last feature maps, flattened (n, width).
+
+    BiGAN's and ALI's discriminator contains it as a network of its own.
+    """
+    network = networks.discriminator
+    if not any(layer.name == _HEAD for layer in network.layers):
+        network = encoder_of(networks)
     tensor = next(x for x in network.outputs if x._keras_history.operation.name == _HEAD)
     while not isinstance(tensor._keras_history.operation, keras.layers.Flatten):
         history = tensor._keras_history

@@ -46,12 +46,11 @@ def list_choices(config: Config, steps: int | None) -> list[Choice]:
     Codes are latents, and for the projector w too, in which its authors optimise. A run whose
     encoder is not trained has the methods that begin without it.
     """
-    has_encoder = config.train.encoder_weight > 0
     return [
         Choice(name, method.steps if steps is None or not method.steps else steps, space)
         for name, method in METHODS.items()
         for space in (("z",) if method.from_encoder else ("z", "w"))
-        if has_encoder or not method.from_encoder
+        if config.train.trains_encoder or not method.from_encoder
     ]
 
 
@@ -142,7 +141,12 @@ def _judge_codes(
 
 
 def find_judge(trained: TrainedRun) -> Callable[[tf.Tensor], tf.Tensor] | None:
-    """Images to D's adversarial values (n,); None for a run whose networks have no such judge."""
+    """Images to D's adversarial values (n,); None for a run whose networks have no such judge.
+
+    A post-hoc encoder stands in D's place, and its adversarial head is not trained.
+    """
+    if trained.config.train.method == "post_hoc_encoder":
+        return None
     return lambda images: trained.networks.discriminate(images)[0]
 
 
