@@ -43,6 +43,7 @@ from evaluate.options import (
     add_seeds,
 )
 from evaluate.report.terminal import print_any_character, replace_closed_streams
+from evaluate.textures import command_line as textures
 from train.experiment.all_jobs import check_folders, train_jobs
 from train.experiment.jobs import (
     experiment_folder,
@@ -222,6 +223,7 @@ def compare(
 app.add_typer(trained_runs.app)
 app.add_typer(inversion.app)
 app.add_typer(exchange.app)
+app.add_typer(textures.app)
 
 
 def with_tensorflow() -> ModuleType:

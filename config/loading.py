@@ -37,7 +37,7 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     if not isinstance(values, dict):
         raise UserError(f"{path}: a config file has sections such as data: and train:")
     changed = copy.deepcopy(values)
-    keys = [_override(changed, override) for override in backbone_first(overrides)]
+    keys = [override(changed, given) for given in backbone_first(overrides)]
     try:
         config = _validate(changed)
     except UserError as error:
@@ -65,7 +65,7 @@ def override_run(config: Config, run: str, overrides: Sequence[str]) -> Config:
     values = config.model_dump()
     runs = values["experiment"]["runs"]
     own = runs.get(run) if isinstance(runs, dict) else None
-    keys = [_override(values, override) for override in backbone_first(overrides)]
+    keys = [override(values, given) for given in backbone_first(overrides)]
     for key in keys if own else []:
         own["set"].pop(key, None)
     config = validate_run(values, run, "--set")
@@ -207,13 +207,13 @@ for _class in (_Loader, _Dumper):
     )
 
 
-def _override(values: dict[str, Any], override: str) -> str:
-    """Apply one `--set KEY=VALUE`; returns the key."""
-    key, equals, text = override.partition("=")
+def override(values: dict[str, Any], given: str, example: str = "train.epochs=3") -> str:
+    """Apply one `--set KEY=VALUE`; returns the key. Raises UserError, which shows an `example`."""
+    key, equals, text = given.partition("=")
     if not equals or not all(part.strip() for part in key.split(".")):
-        raise UserError(f"--set takes KEY=VALUE, such as train.epochs=3. Received: {override}")
-    value = parse_yaml(text, where=f"--set {override}")
-    set_key(values, key, value, where=f"--set {override}")
+        raise UserError(f"--set takes KEY=VALUE, such as {example}. Received: {given}")
+    value = parse_yaml(text, where=f"--set {given}")
+    set_key(values, key, value, where=f"--set {given}")
     return key.strip()
 
 

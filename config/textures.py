@@ -1,0 +1,145 @@
+"""The settings of texture models, a section for each method. See `load_texture_config`."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
+
+from config.errors import UserError
+from config.loading import override
+from config.messages import explain
+from config.values import STRICT, Count, PositiveWeight, Rate
+
+_FLOAT = 4  # bytes
+
+
+def _check_features(value: str) -> str:
+    if value != "patches" and not (value.startswith("model:") and value.endswith(".keras")):
+        raise ValueError("use patches or model:PATH.keras")
+    return value
+
+
+class TextureConfig(BaseModel):
+    """What the settings of all methods have in common; `paper` are the authors' values."""
+
+    model_config = STRICT
+    paper: ClassVar[dict[str, Any]] = {}
+
+    longest_side: Annotated[int, Field(ge=16, le=4096)] = 256  # a larger exemplar is shrunk
+
+    @classmethod
+    def preset(cls, _given: dict[str, Any]) -> dict[str, Any]:
+        """The authors' values, which may depend on those that the user gives."""
+        return cls.paper
+
+    @property
+    def smallest_side(self) -> int:
+        """The shortest side, in pixels, of an exemplar and of a sample."""
+        raise NotImplementedError
+
+    @property
+    def tile_multiple(self) -> int:
+        """The sides of samples that repeat are multiples of this number of pixels."""
+        raise NotImplementedError
+
+    def rough_bytes(self, pixels: int) -> int:
+        """About how much memory a sample takes."""
+        raise NotImplementedError
+
+
+class TextoConfig(TextureConfig):
+    paper = {"steps": 100_000}
+
+    patch_size: Annotated[int, Field(ge=2, le=16)] = 3
+    scales: Annotated[int, Field(ge=1, le=8)] = 4
+    components: Annotated[int, Field(ge=1, le=100)] = 4
+    patches: Count = 1000
+    steps: Count = 20_000
+    step_size: PositiveWeight = 1.0
+
+    @property
+    def smallest_side(self) -> int:
+        return (self.patch_size - 1) * 2 ** (self.scales - 1) + 1
+
+    @property
+    def tile_multiple(self) -> int:
+        return 2 ** (self.scales - 1)
+
+    def rough_bytes(self, pixels: int) -> int:
+        return pixels * 30 * 2 * _FLOAT  # images, sums, counts and indices, in float64
+
+
+class GotexConfig(TextureConfig):
+    form: Literal["image", "network"] = "image"
+    features: Annotated[str, AfterValidator(_check_features)] = "patches"
+    layers: list[str] = []
+    patch_size: Annotated[int, Field(ge=2, le=16)] = 4
+    scales: Annotated[int, Field(ge=1, le=8)] = 4
+    target_patches: Count = 1000
+    synthesis_patches: Count | None = 1000
+    steps: Count = 300
+    potential_steps: Count = 10
+    learning_rate: Rate = 0.01
+    levels: Annotated[int, Field(ge=1, le=8)] = 5
+
+    @classmethod
+    def preset(cls, given: dict[str, Any]) -> dict[str, Any]:
+        is_network = given.get("form") == "network"
+        scales, steps = (5, 5000) if is_network else (4, 500)
+        every = {"target_patches": 2000, "synthesis_patches": None}
+        return every | {"scales": scales, "steps": steps}
+
+    @model_validator(mode="after")
+    def _check_features_fit(self) -> "GotexConfig":
+        if self.features != "patches" and self.form == "network":
+            raise ValueError(
+                f"features: with form network the features are patches. Received: {self.features}"
+            )
+        if (self.features != "patches") != bool(self.layers):
+            raise ValueError(
+                "layers: names layers of the model in features, and is empty for patches. "
+                f"Received: {self.layers} with features {self.features}"
+            )
+        return self
+
+    @property
+    def smallest_side(self) -> int:
+        side = self.patch_size
+        for _ in range(self.scales - 1):
+            side = 2 * side + 2  # the pyramid's filter of 4x4 pixels, at every second place
+        return side
+
+    @property
+    def tile_multiple(self) -> int:
+        return 2**self.levels if self.form == "network" else 2 ** (self.scales - 1)
+
+    def rough_bytes(self, pixels: int) -> int:
+        if self.form == "network":
+            return pixels * 16 * (self.levels + 1) * _FLOAT
+        return pixels * 9 * self.patch_size**2 * _FLOAT  # vectors of all patches, and gradients
+
+
+SECTIONS: dict[str, type[TextureConfig]] = {"texto": TextoConfig}
+
+
+def load_texture_config(
+    method: str, overrides: Sequence[str] = (), preset: str | None = None
+) -> TextureConfig:
+    """The settings of a method with `KEY=VALUE` overrides, over the authors' with preset "paper".
+
+    Raises UserError for an unknown key, a wrong type or a value out of range.
+    """
+    given: dict[str, Any] = {}
+    for text in overrides:
+        override(given, text, example="steps=300")
+    section = SECTIONS[method]
+    values = (section.preset(given) if preset else {}) | given
+    return validate_texture_config(method, values, "--set")
+
+
+def validate_texture_config(method: str, values: dict[str, Any], where: str) -> TextureConfig:
+    """The settings of a method from a mapping. Raises UserError, which begins with `where`."""
+    try:
+        return SECTIONS[method].model_validate(values)
+    except ValidationError as error:
+        raise UserError(f"{where}: {explain(error, SECTIONS[method])}") from error

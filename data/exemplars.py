@@ -1,0 +1,117 @@
+"""The exemplar of a texture model: a user's image, or a made one. See `Exemplar`."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from config import UserError
+from data.images import BadImageError, decode_file
+from data.paths import require_file
+from data.sources.base import printable, read_file
+
+_MADE_SIDE = 128
+_BRICK_HEIGHT, _BRICK_WIDTH, _MORTAR = 16, 32, 2  # pixels
+_BRICK_COLOUR, _MORTAR_COLOUR = (0.62, 0.29, 0.21), (0.75, 0.73, 0.69)
+
+
+class Crop(NamedTuple):
+    """A rectangle of an image in pixels; without a place it is the central one."""
+
+    height: int
+    width: int
+    top: int | None = None
+    left: int | None = None
+
+
+class Exemplar(NamedTuple):
+    """An image to learn from; `other` is another part of the same picture, of the same size."""
+
+    name: str
+    image: np.ndarray  # uint8 (height, width, 3)
+    other: np.ndarray | None
+    remark: str  # what the user should know of the file; "" for most
+
+
+def make_exemplar(seed: int) -> Exemplar:
+    """128x128 pixels of a made brick wall, and its neighbours to the right."""
+    wall = make_bricks(_MADE_SIDE, 2 * _MADE_SIDE, seed)
+    return Exemplar("bricks", wall[:, :_MADE_SIDE], wall[:, _MADE_SIDE:], "")
+
+
+def make_bricks(height: int, width: int, seed: int) -> np.ndarray:
+    """A running-bond brick wall: uint8 (height, width, 3).
+
+    Bricks of 32x16 pixels differ a little in colour and place; noise makes their grain.
+    """
+    generator = np.random.default_rng(seed)
+    rows, columns = np.indices((height, width))
+    course = rows // _BRICK_HEIGHT
+    courses, bricks = height // _BRICK_HEIGHT + 1, width // _BRICK_WIDTH + 2
+    jitter = generator.integers(0, 2, courses)
+    shifted = columns + course % 2 * (_BRICK_WIDTH // 2) + jitter[course]
+    brick = shifted // _BRICK_WIDTH
+    is_mortar = (rows % _BRICK_HEIGHT < _MORTAR) | (shifted % _BRICK_WIDTH < _MORTAR)
+    tones = generator.normal(0.0, 0.05, (courses, bricks, 1)) + generator.normal(
+        0.0, 0.02, (courses, bricks, 3)
+    )
+    colours = np.where(is_mortar[:, :, None], _MORTAR_COLOUR, _BRICK_COLOUR + tones[course, brick])
+    grain = generator.normal(0.0, 0.03, (height, width, 1))
+    return np.uint8(np.rint(np.clip(colours + grain, 0.0, 1.0) * 255.0))
+
+
+def read_exemplar(path: Path, crop: Crop | None, longest_side: int) -> Exemplar:
+    """Read an image file of any size and mode: grey is repeated, alpha laid over white.
+
+    What is longer than `longest_side` pixels is shrunk. Raises UserError for what is no image and
+    for a crop beyond it.
+    """
+    require_file(path)
+    try:
+        decoded, remark = decode_file(read_file(path))
+    except BadImageError as error:
+        raise UserError(f"{printable(str(path))}: {error}") from error
+    pixels, other = decoded.numpy(), None
+    if crop:
+        pixels, other = _cut(pixels, crop, path)
+    height, width = pixels.shape[:2]
+    if max(height, width) > longest_side:
+        factor = longest_side / max(height, width)
+        size = max(1, round(height * factor)), max(1, round(width * factor))
+        pixels = _shrink(pixels, size)
+        other = None if other is None else _shrink(other, size)
+        shrunk = f"shrunk from {height}x{width} to {size[0]}x{size[1]} (longest_side)"
+        remark = "; ".join(filter(None, [remark, shrunk]))
+    return Exemplar(path.stem, pixels, other, printable(remark))
+
+
+def _cut(pixels: np.ndarray, crop: Crop, path: Path) -> tuple[np.ndarray, np.ndarray | None]:
+    """(the crop of an image, another one that does not overlap it, if there is room)."""
+    height, width = pixels.shape[:2]
+    top = (height - crop.height) // 2 if crop.top is None else crop.top
+    left = (width - crop.width) // 2 if crop.left is None else crop.left
+    bottom, right = top + crop.height, left + crop.width
+    if min(top, left) < 0 or bottom > height or right > width:
+        where = "" if crop.top is None else f"+{crop.top}+{crop.left}"
+        raise UserError(
+            f"--crop {crop.height}x{crop.width}{where} reaches beyond the image: {path} has "
+            f"{height}x{width} pixels"
+        )
+    free = {  # (top, left) of the crops beside it, and the room that each has
+        (top, right): width - right,
+        (top, left - crop.width): left,
+        (bottom, left): height - bottom,
+        (top - crop.height, left): top,
+    }
+    needed = [crop.width, crop.width, crop.height, crop.height]
+    others = [place for place, need in zip(free, needed, strict=True) if free[place] >= need]
+    found = [
+        pixels[row : row + crop.height, column : column + crop.width] for row, column in others
+    ]
+    return pixels[top:bottom, left:right], found[0] if found else None
+
+
+def _shrink(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    resized = tf.image.resize(pixels, size, antialias=True).numpy()
+    return np.uint8(np.rint(np.clip(resized, 0.0, 255.0)))

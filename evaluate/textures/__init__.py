@@ -1,0 +1,1 @@
+"""The commands for texture models of one image."""

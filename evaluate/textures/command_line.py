@@ -1,0 +1,138 @@
+"""The options of the commands for texture models; main.py adds them to its own."""
+
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated, Literal
+
+import typer
+
+from config import UserError
+from config.textures import SECTIONS, load_texture_config
+from data.paths import require_file
+from data.storage import NewFolder
+from evaluate.options import LARGEST_SEED
+from evaluate.textures.files import read_settings
+from evaluate.textures.sizes import parse_crop, parse_size, require_size
+from train.runtime.startup import import_tensorflow
+
+_MOST_SAMPLES = 1000
+
+app = typer.Typer()
+
+
+def _with_tensorflow() -> ModuleType:
+    """What the commands do: TensorFlow takes seconds to import, so this comes late."""
+    import_tensorflow()
+    from evaluate.textures import commands
+
+    return commands
+
+
+def _check_method(text: str) -> str:
+    """Return the text of `--method`. Raises UserError for an unknown one."""
+    if text not in SECTIONS:
+        raise UserError(f"--method takes one of {', '.join(SECTIONS)}. Received: {text}")
+    return text
+
+
+def _check_features(text: str | None) -> str | None:
+    """Return the text of `--features`. Raises UserError for networks without spatial features."""
+    if text and text.partition(":")[0] != "inception_v3":
+        raise UserError(f"--features takes inception_v3 or inception_v3:PATH.h5. Received: {text}")
+    return text
+
+
+Image = Annotated[
+    Path | None, typer.Argument(metavar="IMAGE", help="any size and mode [a made brick wall]")
+]
+CropOption = Annotated[
+    str | None,
+    typer.Option("--crop", metavar="HxW[+TOP+LEFT]", help="learn from this part [the centre]"),
+]
+SeedOption = Annotated[int, typer.Option("--seed", min=0, max=LARGEST_SEED - _MOST_SAMPLES)]
+CountOption = Annotated[
+    int, typer.Option("--count", min=1, max=_MOST_SAMPLES, metavar="N", help="how many samples")
+]
+Preset = Annotated[
+    Literal["paper"] | None, typer.Option("--preset", help="the authors' values, which take longer")
+]
+FeaturesOption = Annotated[
+    str | None,
+    typer.Option(
+        "--features",
+        metavar="NAME",
+        callback=_check_features,
+        help="for SIFID: inception_v3 or inception_v3:PATH.h5",
+    ),
+]
+
+
+@app.command("texture")
+def texture(
+    image: Image = None,
+    method: Annotated[
+        str,
+        typer.Option(
+            "--method", metavar="NAME", callback=_check_method, help=f"{', '.join(SECTIONS)}"
+        ),
+    ] = "texto",
+    size: Annotated[
+        str | None, typer.Option("--size", metavar="HxW", help="of the samples [the image's]")
+    ] = None,
+    count: CountOption = 1,
+    seed: SeedOption = 0,
+    overrides: Annotated[
+        list[str], typer.Option("--set", metavar="KEY=VALUE", help="a setting of the method")
+    ] = [],
+    preset: Preset = None,
+    crop: CropOption = None,
+    features: FeaturesOption = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="a new folder [results/textures/]")
+    ] = None,
+) -> None:
+    """Learn a texture from one image, and make more: samples, the model, a sheet, measures."""
+    config = load_texture_config(method, overrides, preset)
+    wanted = parse_size(size) if size else None
+    if wanted:
+        require_size(config, method, wanted, "--size")
+    place = _parse_crop(image, crop)
+    _require_inputs(image, out)
+    _with_tensorflow().make_texture(
+        image, place, method, config, wanted, count, seed, features, out
+    )
+
+
+@app.command("texture-sample")
+def texture_sample(
+    model: Annotated[
+        Path, typer.Argument(metavar="MODEL_DIR", help="a folder that `texture` made")
+    ],
+    size: Annotated[str, typer.Option("--size", metavar="HxW", help="in pixels")],
+    tile: Annotated[bool, typer.Option("--tile", help="images that repeat without a seam")] = False,
+    count: CountOption = 1,
+    seed: SeedOption = 0,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="a new folder [one in MODEL_DIR]")
+    ] = None,
+) -> None:
+    """Make more images of any size with a texture model."""
+    method, config = read_settings(model)
+    wanted = parse_size(size)
+    require_size(config, method, wanted, "--size", tile)
+    _require_inputs(None, out)
+    _with_tensorflow().sample_texture(model, method, config, wanted, count, seed, tile, out)
+
+
+def _parse_crop(image: Path | None, crop: str | None) -> tuple[int, ...] | None:
+    if crop and image is None:
+        raise UserError("--crop takes an IMAGE to cut from")
+    return parse_crop(crop) if crop else None
+
+
+def _require_inputs(image: Path | None, out: Path | None) -> None:
+    """Raise UserError if there is no file at `image`, or something at `out`."""
+    if image:
+        require_file(image)
+    if out:
+        NewFolder(out).require_free()

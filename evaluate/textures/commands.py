@@ -1,0 +1,151 @@
+"""The commands for texture models, behind the options of evaluate/textures/command_line.py."""
+
+import hashlib
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from config import UserError
+from config.loading import to_yaml
+from config.textures import TextureConfig
+from data.exemplars import Crop, Exemplar, make_exemplar, read_exemplar
+from data.storage import NewFolder, save_image
+from evaluate.features.networks import FeatureNetwork, load_spatial_features
+from evaluate.textures.files import read_arrays, write_model
+from evaluate.textures.measures import (
+    Sample,
+    make_references,
+    measure_all,
+    print_measures,
+    write_measures,
+)
+from evaluate.textures.sheet import lay_out
+from evaluate.textures.sizes import require_size
+from train.experiment.display import progress_bar
+from train.runtime.failures import shortage_reported
+from train.textures.method import TextureModel
+from train.textures.methods import METHODS
+from train.textures.unfinished import Unfinished
+
+RESULTS = Path("results") / "textures"
+_ADVICE = "try a smaller --size"
+
+
+def make_texture(
+    path: Path | None,
+    crop: Sequence[int] | None,
+    method: str,
+    config: TextureConfig,
+    size: tuple[int, int] | None,
+    count: int,
+    seed: int,
+    features_name: str | None,
+    out: Path | None,
+) -> None:
+    """Learn a texture from one image; write the model, samples, a sheet and measures."""
+    exemplar = _read(path, Crop(*crop) if crop else None, config.longest_side)
+    height, width = size or exemplar.image.shape[:2]
+    require_size(config, method, exemplar.image.shape[:2], "the image")
+    require_size(config, method, (height, width), "the sample")
+    features = _load_features(features_name)
+    made = NewFolder(out or RESULTS / f"{exemplar.name}_{method}", is_numbered=out is None)
+    unfinished = _unfinished(made.path, method, config, seed, exemplar)
+    pixels = exemplar.image / 255.0
+    with shortage_reported(_ADVICE), made as folder:
+        model, seconds = _fit(method, config, pixels, seed, unfinished)
+        write_model(folder, method, config, seed, model)
+        samples = _draw(model, (height, width), seed, count, False, folder)
+        first = Sample(samples[0].image, seconds + samples[0].seconds)
+        images = {"exemplar": exemplar.image, f"{method} {height}x{width}": _to_uint8(first.image)}
+        save_image(folder / "exemplar.png", exemplar.image)
+        save_image(folder / "sheet.png", lay_out(images))
+        references = make_references(pixels, exemplar.other, seed)
+        rows = measure_all(pixels, {method: first} | references, features)
+        write_measures(folder / "measures.csv", rows)
+    unfinished.remove()
+    print_measures(rows)
+    print(f"all of it is in {made.path}")
+
+
+def sample_texture(
+    folder: Path,
+    method: str,
+    config: TextureConfig,
+    size: tuple[int, int],
+    count: int,
+    seed: int,
+    tile: bool,
+    out: Path | None,
+) -> None:
+    """Make more images of a texture model."""
+    made = NewFolder(out or folder / "sample", is_numbered=out is None)
+    with shortage_reported(_ADVICE):
+        model = _restore(folder, method, config)
+        with made as new:
+            samples = _draw(model, size, seed, count, tile, new)
+            if tile:
+                repeated = np.tile(_to_uint8(samples[0].image), (2, 2, 1))
+                save_image(new / "repeated_2x2.png", repeated)
+    print(f"all of it is in {made.path}")
+
+
+def _read(path: Path | None, crop: Crop | None, longest_side: int) -> Exemplar:
+    if path is None:
+        return make_exemplar(seed=0)
+    exemplar = read_exemplar(path, crop, longest_side)
+    if exemplar.remark:
+        print(f"{path}: {exemplar.remark}")
+    return exemplar
+
+
+def _load_features(name: str | None) -> FeatureNetwork | None:
+    return None if name is None else load_spatial_features(name)
+
+
+def _unfinished(
+    out: Path, method: str, config: TextureConfig, seed: int, exemplar: Exemplar
+) -> Unfinished:
+    """Where the state of a long training is kept: beside the folder that it will fill."""
+    digest = hashlib.sha256(exemplar.image.tobytes()).hexdigest()
+    values = {"method": method, "seed": seed, "exemplar": digest, "settings": config.model_dump()}
+    return Unfinished(out.with_name(f"{out.name}.unfinished"), to_yaml(values))
+
+
+def _fit(
+    method: str, config: TextureConfig, exemplar: np.ndarray, seed: int, unfinished: Unfinished
+) -> tuple[TextureModel, float]:
+    """(the model, the seconds that this process took for it)."""
+    began = time.monotonic()
+    with progress_bar(f"{method}: learning") as on_progress:
+        model = METHODS[method].fit(exemplar, config, seed, on_progress, unfinished)
+    return model, time.monotonic() - began
+
+
+def _restore(folder: Path, method: str, config: TextureConfig) -> TextureModel:
+    arrays = read_arrays(folder)
+    try:
+        return METHODS[method].restore(config, arrays)
+    except (KeyError, ValueError) as error:
+        raise UserError(
+            f"{folder}: model.npz does not hold the {method} model that model.yaml describes"
+        ) from error
+
+
+def _draw(
+    model: TextureModel, size: tuple[int, int], seed: int, count: int, tile: bool, folder: Path
+) -> list[Sample]:
+    """Samples of the seeds from `seed` on, written as PNG files named by them."""
+    samples = []
+    with progress_bar("sampling") as on_progress:
+        for number in range(seed, seed + count):
+            began = time.monotonic()
+            image = np.clip(model.sample(*size, number, tile, on_progress), 0.0, 1.0)
+            samples.append(Sample(image, time.monotonic() - began))
+            save_image(folder / "samples" / f"seed_{number:04d}.png", _to_uint8(image))
+    return samples
+
+
+def _to_uint8(image: np.ndarray) -> np.ndarray:
+    return np.uint8(np.rint(image * 255.0))

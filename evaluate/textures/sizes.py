@@ -1,0 +1,51 @@
+"""Sizes of exemplars and samples, as the user gives them and as methods take them."""
+
+import os
+import re
+
+from config import UserError
+from config.textures import TextureConfig
+
+
+def parse_size(text: str, option: str = "--size") -> tuple[int, int]:
+    """(height, width) in pixels from a text such as 128x192. Raises UserError."""
+    match = re.fullmatch(r"([1-9]\d{0,5})x([1-9]\d{0,5})", text, re.ASCII)
+    if not match:
+        raise UserError(f"{option} takes HEIGHTxWIDTH in pixels, such as 128x192. Received: {text}")
+    return int(match[1]), int(match[2])
+
+
+def parse_crop(text: str) -> tuple[int, ...]:
+    """(height, width) or (height, width, top, left) from 128x128 or 128x128+0+64."""
+    match = re.fullmatch(r"(\w+)(?:\+(\d{1,6})\+(\d{1,6}))?", text, re.ASCII)
+    if not match:
+        raise UserError(f"--crop takes HxW or HxW+TOP+LEFT in pixels. Received: {text}")
+    place = [int(x) for x in match.groups()[1:] if x is not None]
+    return *parse_size(match[1], "--crop"), *place
+
+
+def require_size(
+    config: TextureConfig, method: str, size: tuple[int, int], what: str, tile: bool = False
+) -> None:
+    """Raise UserError if a method takes no image of this size, named `what`.
+
+    Or none that repeats, or none that this machine's memory holds.
+    """
+    height, width = size
+    given = f"{what} is {height}x{width}"
+    if min(size) < config.smallest_side:
+        raise UserError(
+            f"{given} pixels: {method} with these settings takes {config.smallest_side} and more "
+            "in each direction"
+        )
+    if tile and (height % config.tile_multiple or width % config.tile_multiple):
+        raise UserError(
+            f"{given} pixels: --tile takes multiples of {config.tile_multiple} with this model"
+        )
+    needed = config.rough_bytes(height * width)
+    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > there:
+        raise UserError(
+            f"{given} pixels: {method} takes about {needed / 2**30:,.0f} GiB of memory for it; "
+            f"this machine has {there / 2**30:,.0f} GiB"
+        )

@@ -1,0 +1,1 @@
+"""Texture models of one image: what is learnt from an exemplar gives images of any size."""

@@ -1,0 +1,9 @@
+"""The texture methods by name. See `METHODS`.
+
+A method is a file beside this one, an entry here, and its settings in `config/textures.py`.
+"""
+
+from train.textures import texto
+from train.textures.method import Method
+
+METHODS: dict[str, Method] = {"texto": texto.METHOD}
