@@ -38,8 +38,8 @@ class TextureConfig(BaseModel):
         raise NotImplementedError
 
     @property
-    def tile_multiple(self) -> int:
-        """The sides of samples that repeat are multiples of this number of pixels."""
+    def tile_multiple(self) -> int | None:
+        """The sides of samples that repeat are multiples of this; None if there are none."""
         raise NotImplementedError
 
     def rough_bytes(self, pixels: int) -> int:
@@ -110,7 +110,9 @@ class GotexConfig(TextureConfig):
         return side
 
     @property
-    def tile_multiple(self) -> int:
+    def tile_multiple(self) -> int | None:
+        if self.features != "patches":
+            return None
         return 2**self.levels if self.form == "network" else 2 ** (self.scales - 1)
 
     def rough_bytes(self, pixels: int) -> int:
@@ -119,7 +121,7 @@ class GotexConfig(TextureConfig):
         return pixels * 9 * self.patch_size**2 * _FLOAT  # vectors of all patches, and gradients
 
 
-SECTIONS: dict[str, type[TextureConfig]] = {"texto": TextoConfig}
+SECTIONS: dict[str, type[TextureConfig]] = {"texto": TextoConfig, "gotex": GotexConfig}
 
 
 def load_texture_config(

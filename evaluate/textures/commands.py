@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import tensorflow as tf
 
 from config import UserError
 from config.loading import to_yaml
@@ -117,6 +118,7 @@ def _fit(
     method: str, config: TextureConfig, exemplar: np.ndarray, seed: int, unfinished: Unfinished
 ) -> tuple[TextureModel, float]:
     """(the model, the seconds that this process took for it)."""
+    tf.config.experimental.enable_op_determinism()  # a killed training goes on to the same bits
     began = time.monotonic()
     with progress_bar(f"{method}: learning") as on_progress:
         model = METHODS[method].fit(exemplar, config, seed, on_progress, unfinished)

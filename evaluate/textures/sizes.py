@@ -38,10 +38,11 @@ def require_size(
             f"{given} pixels: {method} with these settings takes {config.smallest_side} and more "
             "in each direction"
         )
-    if tile and (height % config.tile_multiple or width % config.tile_multiple):
-        raise UserError(
-            f"{given} pixels: --tile takes multiples of {config.tile_multiple} with this model"
-        )
+    multiple = config.tile_multiple
+    if tile and multiple is None:
+        raise UserError(f"--tile: {method} with these settings makes no images that repeat")
+    if tile and (height % multiple or width % multiple):
+        raise UserError(f"{given} pixels: with --tile this model takes multiples of {multiple}")
     needed = config.rough_bytes(height * width)
     there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if needed > there:

@@ -3,7 +3,7 @@
 A method is a file beside this one, an entry here, and its settings in `config/textures.py`.
 """
 
-from train.textures import texto
+from train.textures import gotex, texto
 from train.textures.method import Method
 
-METHODS: dict[str, Method] = {"texto": texto.METHOD}
+METHODS: dict[str, Method] = {"texto": texto.METHOD, "gotex": gotex.METHOD}

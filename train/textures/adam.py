@@ -1,0 +1,50 @@
+"""Adam with PyTorch's epsilon, on given variables. See `Adam`."""
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+
+class Adam:
+    """Adam (Kingma and Ba 2015), with epsilon added to the corrected root of the second moment."""
+
+    def __init__(
+        self,
+        variables: Sequence[tf.Variable],
+        learning_rate: float,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+    ) -> None:
+        self.variables = variables
+        self.learning_rate = learning_rate
+        self.betas = beta_1, beta_2
+        self.epsilon = epsilon
+        self.step = tf.Variable(0.0)
+        self.moments = [
+            [tf.Variable(tf.zeros_like(variable)) for variable in variables] for _ in range(2)
+        ]
+
+    def apply(self, gradients: Sequence[tf.Tensor]) -> None:
+        """Move the variables along their gradients."""
+        self.step.assign_add(1.0)
+        powers = [tf.pow(beta, self.step) for beta in self.betas]
+        for variable, first, second, gradient in zip(
+            self.variables, *self.moments, gradients, strict=True
+        ):
+            tf.raw_ops.ResourceApplyAdam(
+                var=variable.handle,
+                m=first.handle,
+                v=second.handle,
+                beta1_power=powers[0],
+                beta2_power=powers[1],
+                lr=self.learning_rate,
+                beta1=self.betas[0],
+                beta2=self.betas[1],
+                epsilon=self.epsilon * tf.sqrt(1.0 - powers[1]),
+                grad=gradient,
+            )
+
+    def state(self) -> list[tf.Variable]:
+        """All variables that a continued optimisation needs, those that move included."""
+        return [*self.variables, *self.moments[0], *self.moments[1], self.step]
