@@ -89,6 +89,13 @@ class GotexConfig(TextureConfig):
         every = {"target_patches": 2000, "synthesis_patches": None}
         return every | {"scales": scales, "steps": steps}
 
+    @model_validator(mode="before")
+    @classmethod
+    def _steps_of_form(cls, values: Any) -> Any:
+        """A network takes more steps, and each of its samples none."""
+        is_network = isinstance(values, dict) and values.get("form") == "network"
+        return {"steps": 1000} | values if is_network else values
+
     @model_validator(mode="after")
     def _check_features_fit(self) -> "GotexConfig":
         if self.features != "patches" and self.form == "network":
@@ -118,10 +125,15 @@ class GotexConfig(TextureConfig):
     def rough_bytes(self, pixels: int) -> int:
         if self.form == "network":
             return pixels * 16 * (self.levels + 1) * _FLOAT
-        return pixels * 9 * self.patch_size**2 * _FLOAT  # vectors of all patches, and gradients
+        return pixels * 20 * self.patch_size**2 * _FLOAT  # vectors of all patches, and gradients
 
 
 SECTIONS: dict[str, type[TextureConfig]] = {"texto": TextoConfig, "gotex": GotexConfig}
+COMPARED: dict[str, tuple[str, list[str]]] = {  # name: (method, what differs from its defaults)
+    "texto": ("texto", []),
+    "gotex": ("gotex", []),
+    "gotex_network": ("gotex", ["form=network"]),
+}
 
 
 def load_texture_config(
@@ -137,6 +149,27 @@ def load_texture_config(
     section = SECTIONS[method]
     values = (section.preset(given) if preset else {}) | given
     return validate_texture_config(method, values, "--set")
+
+
+def load_compared(
+    overrides: Sequence[str] = (), preset: str | None = None
+) -> dict[str, tuple[str, TextureConfig]]:
+    """{name: (method, settings)} of all that is compared; overrides are NAME.KEY=VALUE.
+
+    Raises UserError as `load_texture_config` does, and for an override of something else.
+    """
+    given: dict[str, list[str]] = {name: [] for name in COMPARED}
+    for text in overrides:
+        name, _, rest = text.partition(".")
+        if name not in COMPARED:
+            raise UserError(
+                f"--set takes NAME.KEY=VALUE with one of {', '.join(COMPARED)}. Received: {text}"
+            )
+        given[name].append(rest)
+    return {
+        name: (method, load_texture_config(method, [*own, *given[name]], preset))
+        for name, (method, own) in COMPARED.items()
+    }
 
 
 def validate_texture_config(method: str, values: dict[str, Any], where: str) -> TextureConfig:

@@ -13,6 +13,7 @@ import tensorflow as tf
 from config import UserError
 from config.textures import GotexConfig
 from models.textures.gotex import build_generator
+from tests.conftest import eagerly
 from train.runtime.signals import Stopped
 from train.textures import unfinished
 from train.textures.gotex import METHOD, GotexNetwork, draw_noises
@@ -27,6 +28,12 @@ CONFIG = GotexConfig(
 )
 NETWORK = CONFIG.model_copy(update={"form": "network", "synthesis_patches": 50})
 EXTRACT = patch_features(4, 2)
+
+
+@pytest.fixture(autouse=True)
+def untraced():
+    with eagerly():
+        yield
 
 
 def channels_last(name):
@@ -75,6 +82,19 @@ def test_the_pyramid_and_patches(is_periodic, name):
     part = vectors[-5:] if is_periodic else vectors[:5]
     place = "last" if is_periodic else "first"
     np.testing.assert_array_equal(part, RECORDED[f"patches_{name}_{place}"])
+
+
+def test_a_traced_step_is_the_untraced_one():
+    results = []
+    for is_traced in (False, True):
+        tf.config.run_functions_eagerly(not is_traced)
+        image = tf.Variable(channels_last("optim/initial"))
+        config = CONFIG.model_copy(update={"potential_steps": 1})
+        extract = lambda x: EXTRACT(x, True)  # noqa: E731
+        make = lambda _, image=image: image.value()  # noqa: E731
+        step(Optimisation(make, [image], extract, targets("optim"), config))
+        results.append(image.numpy())
+    np.testing.assert_allclose(*results, rtol=0, atol=1e-6)
 
 
 def test_three_steps_of_the_image():

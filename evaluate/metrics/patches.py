@@ -44,29 +44,29 @@ def measure_copying(image: np.ndarray, exemplar: np.ndarray) -> Copying:
 
     Input: images (height, width, 3) in [0, 1], at least 5 pixels high and wide.
     """
-    patches, candidates = (_extract(x).astype(np.float32) for x in (image, exemplar))
-    patches, candidates = _choose(patches), _choose(candidates)
+    patches, candidates = _extract(image), _extract(exemplar)
     nearest, distances = pairwise_distances_argmin_min(patches, candidates)
     used = len(np.unique(nearest)) / len(candidates)
     return Copying(used, float(np.mean(distances)) / patches.shape[1] ** 0.5)
 
 
-def _choose(patches: np.ndarray) -> np.ndarray:
-    if len(patches) <= _MOST_PATCHES:
-        return patches
-    chosen = np.random.default_rng(0).choice(len(patches), _MOST_PATCHES, replace=False)
-    return patches[chosen]
-
-
 def _extract(image: np.ndarray) -> np.ndarray:
-    """All patches (n, 75), in the order channel, row, column."""
+    """All patches (n, 75), float32, of a large image a fixed random subset.
+
+    Their order is channel, row, column.
+    """
     windows = np.lib.stride_tricks.sliding_window_view(image, (_SIZE, _SIZE), axis=(0, 1))
-    return windows.reshape(-1, _SIZE * _SIZE * image.shape[2])
+    rows, columns = windows.shape[:2]
+    places = np.arange(rows * columns)
+    if len(places) > _MOST_PATCHES:
+        places = np.random.default_rng(0).choice(len(places), _MOST_PATCHES, replace=False)
+    chosen = windows[places // columns, places % columns]
+    return chosen.reshape(len(places), -1).astype(np.float32)
 
 
 def _project(image: np.ndarray, directions: np.ndarray) -> np.ndarray:
     """The quantiles (512, 1024) of the patches' projections."""
-    patches = _choose(_extract(image)).astype(np.float32)
+    patches = _extract(image)
     projected = np.sort(directions.T.astype(np.float32) @ patches.T)  # (512, patches)
     places = (np.arange(_QUANTILES) + 0.5) / _QUANTILES * (len(patches) - 1)
     below = places.astype(int)

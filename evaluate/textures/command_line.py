@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from config import UserError
-from config.textures import SECTIONS, load_texture_config
+from config.textures import SECTIONS, load_compared, load_texture_config
 from data.paths import require_file
 from data.storage import NewFolder
 from evaluate.options import LARGEST_SEED
@@ -65,6 +65,10 @@ FeaturesOption = Annotated[
         help="for SIFID: inception_v3 or inception_v3:PATH.h5",
     ),
 ]
+NewFolderOption = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="DIR", help="a new folder [one in results/textures/]"),
+]
 
 
 @app.command("texture")
@@ -82,14 +86,12 @@ def texture(
     count: CountOption = 1,
     seed: SeedOption = 0,
     overrides: Annotated[
-        list[str], typer.Option("--set", metavar="KEY=VALUE", help="a setting of the method")
+        list[str], typer.Option("--set", metavar="KEY=VALUE", help="a setting: steps=300")
     ] = [],
     preset: Preset = None,
     crop: CropOption = None,
     features: FeaturesOption = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="a new folder [results/textures/]")
-    ] = None,
+    out: NewFolderOption = None,
 ) -> None:
     """Learn a texture from one image, and make more: samples, the model, a sheet, measures."""
     config = load_texture_config(method, overrides, preset)
@@ -122,6 +124,26 @@ def texture_sample(
     require_size(config, method, wanted, "--size", tile)
     _require_inputs(None, out)
     _with_tensorflow().sample_texture(model, method, config, wanted, count, seed, tile, out)
+
+
+@app.command("texture-compare")
+def texture_compare(
+    image: Image = None,
+    seed: SeedOption = 0,
+    overrides: Annotated[
+        list[str],
+        typer.Option("--set", metavar="NAME.KEY=VALUE", help="a setting: texto.steps=300"),
+    ] = [],
+    preset: Preset = None,
+    crop: CropOption = None,
+    features: FeaturesOption = None,
+    out: NewFolderOption = None,
+) -> None:
+    """Learn one image with every method: one sheet and one table, beside references."""
+    compared = load_compared(overrides, preset)
+    place = _parse_crop(image, crop)
+    _require_inputs(image, out)
+    _with_tensorflow().compare_textures(image, place, compared, seed, features, out)
 
 
 def _parse_crop(image: Path | None, crop: str | None) -> tuple[int, ...] | None:

@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from evaluate.textures.measures import (
     make_references,
     measure_all,
     print_measures,
+    to_uint8,
     write_measures,
 )
 from evaluate.textures.sheet import lay_out
@@ -57,15 +58,57 @@ def make_texture(
     with shortage_reported(_ADVICE), made as folder:
         model, seconds = _fit(method, config, pixels, seed, unfinished)
         write_model(folder, method, config, seed, model)
-        samples = _draw(model, (height, width), seed, count, False, folder)
+        seeds = range(seed, seed + count)
+        samples = _draw(model, (height, width), seeds, False)
+        _save(folder, seeds, samples)
         first = Sample(samples[0].image, seconds + samples[0].seconds)
-        images = {"exemplar": exemplar.image, f"{method} {height}x{width}": _to_uint8(first.image)}
+        images = {"exemplar": exemplar.image, f"{method} {height}x{width}": to_uint8(first.image)}
         save_image(folder / "exemplar.png", exemplar.image)
         save_image(folder / "sheet.png", lay_out(images))
         references = make_references(pixels, exemplar.other, seed)
         rows = measure_all(pixels, {method: first} | references, features)
         write_measures(folder / "measures.csv", rows)
     unfinished.remove()
+    print_measures(rows)
+    print(f"all of it is in {made.path}")
+
+
+def compare_textures(
+    path: Path | None,
+    crop: Sequence[int] | None,
+    compared: Mapping[str, tuple[str, TextureConfig]],
+    seed: int,
+    features_name: str | None,
+    out: Path | None,
+) -> None:
+    """Make a sample of the exemplar's size with each method; write one sheet and one table."""
+    configs = [config for _, config in compared.values()]
+    longest_side = min(config.longest_side for config in configs)
+    exemplar = _read(path, Crop(*crop) if crop else None, longest_side)
+    size = exemplar.image.shape[:2]
+    for method, config in compared.values():
+        require_size(config, method, size, "the image")
+    features = _load_features(features_name)
+    made = NewFolder(out or RESULTS / f"{exemplar.name}_compare", is_numbered=out is None)
+    pixels = exemplar.image / 255.0
+    samples, all_unfinished = {}, []
+    with shortage_reported(_ADVICE), made as folder:
+        for name, (method, config) in compared.items():
+            place = made.path.with_name(f"{made.path.name}_{name}")
+            unfinished = _unfinished(place, method, config, seed, exemplar)
+            all_unfinished.append(unfinished)
+            model, seconds = _fit(method, config, pixels, seed, unfinished)
+            image, more = _draw(model, size, [seed], False)[0]
+            samples[name] = Sample(image, seconds + more)
+        samples |= make_references(pixels, exemplar.other, seed)
+        for name, sample in samples.items():
+            save_image(folder / "images" / f"{name}.png", to_uint8(sample.image))
+        images = {name: to_uint8(sample.image) for name, sample in samples.items()}
+        save_image(folder / "sheet.png", lay_out({"exemplar": exemplar.image} | images))
+        rows = measure_all(pixels, samples, features)
+        write_measures(folder / "measures.csv", rows)
+    for unfinished in all_unfinished:
+        unfinished.remove()
     print_measures(rows)
     print(f"all of it is in {made.path}")
 
@@ -85,9 +128,11 @@ def sample_texture(
     with shortage_reported(_ADVICE):
         model = _restore(folder, method, config)
         with made as new:
-            samples = _draw(model, size, seed, count, tile, new)
+            seeds = range(seed, seed + count)
+            samples = _draw(model, size, seeds, tile)
+            _save(new, seeds, samples)
             if tile:
-                repeated = np.tile(_to_uint8(samples[0].image), (2, 2, 1))
+                repeated = np.tile(to_uint8(samples[0].image), (2, 2, 1))
                 save_image(new / "repeated_2x2.png", repeated)
     print(f"all of it is in {made.path}")
 
@@ -117,12 +162,12 @@ def _unfinished(
 def _fit(
     method: str, config: TextureConfig, exemplar: np.ndarray, seed: int, unfinished: Unfinished
 ) -> tuple[TextureModel, float]:
-    """(the model, the seconds that this process took for it)."""
+    """(the model, the seconds of a core that it took)."""
     tf.config.experimental.enable_op_determinism()  # a killed training goes on to the same bits
-    began = time.monotonic()
+    began = time.process_time()
     with progress_bar(f"{method}: learning") as on_progress:
         model = METHODS[method].fit(exemplar, config, seed, on_progress, unfinished)
-    return model, time.monotonic() - began
+    return model, time.process_time() - began
 
 
 def _restore(folder: Path, method: str, config: TextureConfig) -> TextureModel:
@@ -136,18 +181,19 @@ def _restore(folder: Path, method: str, config: TextureConfig) -> TextureModel:
 
 
 def _draw(
-    model: TextureModel, size: tuple[int, int], seed: int, count: int, tile: bool, folder: Path
+    model: TextureModel, size: tuple[int, int], seeds: Sequence[int], tile: bool
 ) -> list[Sample]:
-    """Samples of the seeds from `seed` on, written as PNG files named by them."""
+    """A sample of each seed."""
     samples = []
     with progress_bar("sampling") as on_progress:
-        for number in range(seed, seed + count):
-            began = time.monotonic()
-            image = np.clip(model.sample(*size, number, tile, on_progress), 0.0, 1.0)
-            samples.append(Sample(image, time.monotonic() - began))
-            save_image(folder / "samples" / f"seed_{number:04d}.png", _to_uint8(image))
+        for seed in seeds:
+            began = time.process_time()
+            image = np.clip(model.sample(*size, seed, tile, on_progress), 0.0, 1.0)
+            samples.append(Sample(image, time.process_time() - began))
     return samples
 
 
-def _to_uint8(image: np.ndarray) -> np.ndarray:
-    return np.uint8(np.rint(image * 255.0))
+def _save(folder: Path, seeds: Sequence[int], samples: Sequence[Sample]) -> None:
+    """Write samples as PNG files named by their seeds."""
+    for seed, sample in zip(seeds, samples, strict=True):
+        save_image(folder / "samples" / f"seed_{seed:04d}.png", to_uint8(sample.image))

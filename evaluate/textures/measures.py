@@ -14,12 +14,12 @@ from evaluate.metrics.patches import measure_copying, patch_distances
 from evaluate.report.terminal import print_table
 from train.textures.gaussian_field import compute_texton, draw_field
 
-COLUMNS = ("distance 1", "1/2", "1/4", "patches used", "copying", "SIFID", "seconds")
+COLUMNS = ("distance 1", "1/2", "1/4", "patches used", "copying", "SIFID", "CPU seconds")
 _FORMATS = ("{:.1f}", "{:.1f}", "{:.1f}", "{:.1%}", "{:.1f}", "{:.4f}", "{:.0f}")
 
 
 class Sample(NamedTuple):
-    """An image (height, width, 3) in [0, 1], and the seconds that it took to make, if measured."""
+    """An image (height, width, 3) in [0, 1]; the seconds of a core that it took, if measured."""
 
     image: np.ndarray
     seconds: float = math.nan
@@ -36,6 +36,11 @@ def make_references(exemplar: np.ndarray, other: np.ndarray | None, seed: int) -
         "Gaussian field": Sample(np.clip(field, 0.0, 1.0)),
         "pixels shuffled": Sample(pixels),
     }
+
+
+def to_uint8(image: np.ndarray) -> np.ndarray:
+    """An image with values in [0, 1] as uint8 0 to 255, rounded."""
+    return np.uint8(np.rint(image * 255.0))
 
 
 def measure_all(

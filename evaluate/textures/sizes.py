@@ -6,6 +6,8 @@ import re
 from config import UserError
 from config.textures import TextureConfig
 
+_MEASURED = 5  # pixels: the measures compare patches of 5x5
+
 
 def parse_size(text: str, option: str = "--size") -> tuple[int, int]:
     """(height, width) in pixels from a text such as 128x192. Raises UserError."""
@@ -33,9 +35,10 @@ def require_size(
     """
     height, width = size
     given = f"{what} is {height}x{width}"
-    if min(size) < config.smallest_side:
+    smallest = max(config.smallest_side, _MEASURED)
+    if min(size) < smallest:
         raise UserError(
-            f"{given} pixels: {method} with these settings takes {config.smallest_side} and more "
+            f"{given} pixels: {method} with these settings takes {smallest} and more "
             "in each direction"
         )
     multiple = config.tile_multiple

@@ -7,11 +7,13 @@ Overlapping patches are averaged; their counterparts of twice the size begin the
 `estimate`.
 """
 
+import warnings
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 import scipy.ndimage
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
 from config.textures import TextoConfig
@@ -198,7 +200,9 @@ def _mixture_law(image: np.ndarray, config: TextoConfig, generator: np.random.Ge
     points = patches.reshape(-1, patches.shape[-1])
     components = min(config.components, len(points))
     mixture = GaussianMixture(components, random_state=int(generator.integers(2**31)))
-    mixture.fit(points)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # any mixture near the patches will do
+        mixture.fit(points)
     factors = np.linalg.cholesky(mixture.covariances_)
 
     def draw(count: int, generator: np.random.Generator) -> np.ndarray:

@@ -1,0 +1,276 @@
+"""The commands for texture models, their exemplars and their settings."""
+
+import csv
+import signal
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from config import UserError
+from config.textures import COMPARED, GotexConfig, load_compared, load_texture_config
+from data.exemplars import Crop, make_bricks, make_exemplar, read_exemplar
+from evaluate.textures import sizes
+from evaluate.textures.sheet import lay_out
+from tests.conftest import assert_user_error, eagerly, read_files
+from train.textures.methods import METHODS
+
+TEXTO = ("--set", "steps=50", "--set", "scales=2", "--set", "components=1")
+SHORT = ("--set", "scales=2", "--set", "steps=2", "--set", "potential_steps=1")
+NETWORK = (*SHORT, "--set", "form=network", "--set", "levels=2")
+
+
+@pytest.fixture(autouse=True)
+def untraced():
+    with eagerly():
+        yield
+
+
+@pytest.fixture
+def photo(tmp_path):
+    """A PNG file of 40x48 pixels in colour."""
+    path = tmp_path / "photo.png"
+    Image.fromarray(make_bricks(40, 48, 1)).save(path)
+    return path
+
+
+@pytest.fixture
+def texture(command, photo, tmp_path):
+    """A function: learn the photo; returns the folder."""
+
+    def run(*arguments, name="texture"):
+        out = tmp_path / name
+        code, output, errors = command("texture", photo, *arguments, "--out", out)
+        assert (code, errors) == (0, "")
+        assert f"all of it is in {out}" in output
+        return out
+
+    return run
+
+
+def read_pixels(path):
+    return np.asarray(Image.open(path))
+
+
+def read_rows(path):
+    with open(path, newline="") as file:
+        return {row["image"]: row for row in csv.DictReader(file)}
+
+
+def test_a_texture_its_samples_sheet_and_measures(texture, photo):
+    out = texture(*TEXTO, "--size", "30x50", "--count", "2", "--seed", "5", "--crop", "24x20+2+3")
+    exemplar = read_pixels(out / "exemplar.png")
+    np.testing.assert_array_equal(exemplar, read_pixels(photo)[2:26, 3:23])
+    samples = [read_pixels(out / "samples" / f"seed_{seed:04d}.png") for seed in (5, 6)]
+    assert [x.shape for x in samples] == [(30, 50, 3)] * 2
+    assert np.abs(samples[0] - samples[1].astype(float)).mean() > 1
+    rows = read_rows(out / "measures.csv")
+    assert list(rows) == ["texto", "another crop", "Gaussian field", "pixels shuffled"]
+    assert float(rows["texto"]["distance_1"]) < float(rows["pixels shuffled"]["distance_1"])
+    assert rows["texto"]["SIFID"] == ""
+    factor = -(-192 // 20)
+    assert read_pixels(out / "sheet.png").shape == (22 + 30 * factor, 8 + 70 * factor, 3)
+    assert not out.with_name("texture.unfinished").exists()
+
+
+@pytest.mark.parametrize("settings", [TEXTO, ("--method", "gotex", *NETWORK)])
+def test_more_samples_of_a_model_and_tiles(texture, command, settings, tmp_path):
+    out = texture(*settings, "--size", "32x32", "--seed", "3")
+    code, output, errors = command("texture-sample", out, "--size", "32x32", "--seed", "3")
+    assert (code, errors) == (0, "")
+    assert f"all of it is in {out / 'sample'}" in output
+    again = read_pixels(out / "sample" / "samples" / "seed_0003.png")
+    np.testing.assert_array_equal(again, read_pixels(out / "samples" / "seed_0003.png"))
+    tiles = tmp_path / "tiles"
+    command("texture-sample", out, "--size", "32x48", "--tile", "--out", tiles)
+    tile = read_pixels(tiles / "samples" / "seed_0000.png")
+    repeated = read_pixels(tiles / "repeated_2x2.png")
+    np.testing.assert_array_equal(repeated, np.tile(tile, (2, 2, 1)))
+
+
+def test_a_texture_of_an_optimised_image(texture):
+    out = texture("--method", "gotex", *SHORT, "--set", "synthesis_patches=50")
+    assert next(iter(read_rows(out / "measures.csv"))) == "gotex"
+    assert read_pixels(out / "samples" / "seed_0000.png").shape == (40, 48, 3)
+
+
+def test_a_stopped_training_goes_on_with_the_same_command(texture, command, photo, tmp_path):
+    whole = texture("--method", "gotex", *NETWORK, name="whole")
+    original = METHODS["gotex"].fit
+    try:
+        METHODS["gotex"] = METHODS["gotex"]._replace(fit=_stop_in(original))
+        out = tmp_path / "stopped"
+        arguments = ("texture", photo, "--method", "gotex", *NETWORK, "--out", out)
+        code, _, errors = command(*arguments)
+    finally:
+        METHODS["gotex"] = METHODS["gotex"]._replace(fit=original)
+    assert code == 128 + signal.SIGTERM
+    assert "stopped (SIGTERM); to go on: python main.py texture" in errors
+    assert not out.exists()
+    state = tmp_path / "stopped.unfinished"
+    assert (state / "state.npz").exists()
+    kept = read_files(state)
+    code, _, errors = command(*arguments[:-2], "--seed", "9", "--out", out)
+    assert_user_error(code, errors, "is of a training with other settings or another image")
+    assert read_files(state) == kept
+    assert texture("--method", "gotex", *NETWORK, name="stopped") == out
+    for name in ("samples/seed_0000.png", "model.yaml"):
+        assert (out / name).read_bytes() == (whole / name).read_bytes()
+    assert not state.exists()
+
+
+def _stop_in(fit):
+    def stopping(exemplar, config, seed, on_progress, unfinished):
+        def stop(done, total):
+            signal.raise_signal(signal.SIGTERM)
+
+        return fit(exemplar, config, seed, stop, unfinished)
+
+    return stopping
+
+
+def test_all_methods_on_one_sheet(command, photo, tmp_path):
+    settings = dict.fromkeys(COMPARED, SHORT[1::2]) | {"texto": TEXTO[1::2]}
+    texts = [f"{name}.{text}" for name, each in settings.items() for text in each]
+    overrides = [part for text in texts for part in ("--set", text)]
+    out = tmp_path / "compared"
+    code, output, errors = command("texture-compare", photo, *overrides, "--out", out)
+    assert (code, errors) == (0, "")
+    assert "SIFID is not measured without --features" in output
+    names = [*COMPARED, "Gaussian field", "pixels shuffled"]
+    assert list(read_rows(out / "measures.csv")) == names
+    assert sorted(x.stem for x in (out / "images").iterdir()) == sorted(names)
+    assert read_pixels(out / "sheet.png").shape[2] == 3
+
+
+def test_the_made_exemplar_is_a_wall_of_bricks():
+    exemplar = make_exemplar(0)
+    assert exemplar.image.shape == exemplar.other.shape == (128, 128, 3)
+    np.testing.assert_array_equal(exemplar.image, make_exemplar(0).image)
+    assert np.any(exemplar.image != make_exemplar(1).image)
+    rows = exemplar.image.astype(float).mean(axis=(1, 2))  # courses repeat after 16 pixels
+    assert np.corrcoef(rows[:-16], rows[16:])[0, 1] > 0.8
+    assert np.corrcoef(rows[:-8], rows[8:])[0, 1] < 0.2
+
+
+@pytest.mark.parametrize(("mode", "shape"), [("L", (9, 7)), ("RGBA", (9, 7, 4))])
+def test_grey_and_transparent_exemplars(tmp_path, mode, shape):
+    pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    Image.fromarray(pixels, mode).save(tmp_path / "image.png")
+    read = read_exemplar(tmp_path / "image.png", None, 16).image
+    if mode == "L":
+        np.testing.assert_array_equal(read, pixels[:, :, None].repeat(3, axis=2))
+    else:  # over white
+        alpha = pixels[:, :, 3:] / 255
+        over = alpha * pixels[:, :, :3] + (1 - alpha) * 255
+        np.testing.assert_allclose(read, over, atol=1)
+
+
+def test_a_large_exemplar_is_shrunk_and_the_user_is_told(photo):
+    exemplar = read_exemplar(photo, None, 24)
+    assert exemplar.image.shape == (20, 24, 3)
+    assert exemplar.remark == "shrunk from 40x48 to 20x24 (longest_side)"
+    assert exemplar.other is None
+    mean = read_pixels(photo).mean(axis=(0, 1))
+    np.testing.assert_allclose(exemplar.image.mean(axis=(0, 1)), mean, atol=1)
+
+
+def test_another_crop_lies_beside_the_first(photo):
+    pixels = read_pixels(photo)
+    cut = read_exemplar(photo, Crop(16, 20), 64)  # the centre: rows 12-28, columns 14-34
+    np.testing.assert_array_equal(cut.image, pixels[12:28, 14:34])
+    assert cut.other is None  # 14 columns and 12 rows are left on each side
+    cut = read_exemplar(photo, Crop(16, 20, 0, 0), 64)
+    np.testing.assert_array_equal(cut.other, pixels[:16, 20:40])
+
+
+def test_a_sheet_keeps_sizes_and_pixels():
+    images = {"a": np.zeros((100, 50, 3), np.uint8), "b": np.full((60, 80, 3), 9, np.uint8)}
+    sheet = lay_out(images)
+    assert sheet.shape == (22 + 400, 200 + 8 + 320, 3)
+    assert np.all(sheet[22:422, :200] == 0)
+    assert np.all(sheet[22 : 22 + 240, 208:] == 9)
+    assert np.all(sheet[22 + 240 :, 208:] == 255)
+
+
+def test_the_papers_settings_depend_on_the_form():
+    assert load_texture_config("texto", preset="paper").steps == 100_000
+    image = load_texture_config("gotex", ["steps=7"], "paper")
+    assert (image.steps, image.scales, image.synthesis_patches) == (7, 4, None)
+    network = load_texture_config("gotex", ["form=network"], "paper")
+    assert (network.steps, network.scales, network.target_patches) == (5000, 5, 2000)
+    assert load_compared(["gotex_network.steps=9"])["gotex_network"][1].steps == 9
+    with pytest.raises(UserError, match="layers: names layers of the model in features"):
+        load_texture_config("gotex", ["features=model:a.keras"])
+
+
+@pytest.mark.parametrize(
+    ("config", "smallest"),
+    [(GotexConfig(), 46), (GotexConfig(scales=5), 94), (GotexConfig(scales=1), 4)],
+)
+def test_the_smallest_side_leaves_one_patch_at_the_coarsest_scale(config, smallest):
+    side = config.smallest_side
+    assert side == smallest
+    for _ in range(config.scales - 1):
+        side = (side - 4) // 2 + 1
+    assert side == config.patch_size
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--method", "pix"], "--method takes one of texto, gotex. Received: pix"),
+        (["--set", "stesp=3"], "--set: stesp: unknown key; did you mean steps?"),
+        (["--set", "steps"], "--set takes KEY=VALUE, such as steps=300. Received: steps"),
+        (["--set", "steps=0"], "--set: steps: should be greater than or equal to 1. Received: 0"),
+        (["--method", "gotex"], "the image is 40x48 pixels: gotex with these settings takes 46"),
+        (
+            ["--size", "16x99"],
+            "--size is 16x99 pixels: texto with these settings takes 17 and more",
+        ),
+        (["--size", "12"], "--size takes HEIGHTxWIDTH in pixels, such as 128x192. Received: 12"),
+        (["--size", "900000x900000"], "--size is 900000x900000 pixels: texto takes about 181,"),
+        (["--crop", "41x4"], "--crop 41x4 reaches beyond the image"),
+        (["--crop", "20"], "--crop takes HEIGHTxWIDTH in pixels"),
+        (["--features", "digits"], "--features takes inception_v3 or inception_v3:PATH.h5."),
+    ],
+)
+def test_a_mistake_is_told_in_one_line(command, photo, tmp_path, arguments, message):
+    before = read_files(tmp_path)
+    code, _, errors = command("texture", photo, *arguments, "--out", tmp_path / "out")
+    assert_user_error(code, errors, message)
+    assert read_files(tmp_path) == before
+
+
+def test_a_crop_needs_an_image_and_an_override_of_all_methods_a_name(command):
+    assert_user_error(*command("texture", "--crop", "20x20")[::2], "--crop takes an IMAGE")
+    code, _, errors = command("texture-compare", "--set", "steps=3")
+    message = "--set takes NAME.KEY=VALUE with one of texto, gotex, gotex_network. Received"
+    assert_user_error(code, errors, message)
+
+
+def test_a_model_folder_must_hold_the_model_that_it_names(texture, command, tmp_path):
+    code, _, errors = command("texture-sample", tmp_path, "--size", "64x64")
+    assert_user_error(code, errors, "no texture model is here (model.yaml is missing)")
+    out = texture(*TEXTO)
+    settings = out / "model.yaml"
+    text = settings.read_text()
+    sample = ("texture-sample", out, "--size", "64x64")
+    settings.write_text(text.replace("texto", "psgan"))
+    message = "model.yaml: method: use one of texto, gotex. Received: 'psgan'"
+    assert_user_error(*command(*sample)[::2], message)
+    settings.write_text("method: gotex\nsettings: {}\n")
+    message = "model.npz does not hold the gotex model that model.yaml describes"
+    assert_user_error(*command(*sample)[::2], message)
+    settings.write_text(text)
+    (out / "model.npz").write_bytes(b"no arrays")
+    assert_user_error(*command(*sample)[::2], "model.npz: cannot be read: ")
+    code, _, errors = command("texture-sample", out, "--size", "65x64", "--tile")
+    assert_user_error(code, errors, "with --tile this model takes multiples of 2")
+    assert not (out / "sample").exists()
+
+
+def test_memory_is_asked_for_before_it_is_taken(monkeypatch):
+    monkeypatch.setattr(sizes.os, "sysconf", lambda name: 2**15)  # a page, and how many
+    with pytest.raises(UserError, match=r"takes about 5 GiB .* this machine has 1 GiB$"):
+        sizes.require_size(GotexConfig(), "gotex", (2048, 2048), "--size")
