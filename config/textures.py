@@ -94,7 +94,7 @@ class GotexConfig(TextureConfig):
     def _steps_of_form(cls, values: Any) -> Any:
         """A network takes more steps, and each of its samples none."""
         is_network = isinstance(values, dict) and values.get("form") == "network"
-        return {"steps": 1000} | values if is_network else values
+        return {"steps": 800} | values if is_network else values
 
     @model_validator(mode="after")
     def _check_features_fit(self) -> "GotexConfig":
