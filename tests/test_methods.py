@@ -136,6 +136,16 @@ def test_the_encoder_of_ali_is_stochastic_in_training_and_its_mean_is_what_encod
     assert not np.allclose(trainer._draw_noise(), noise, atol=0.1)
 
 
+def test_the_noise_of_ali_is_not_the_latents_of_the_step():
+    trainer = make_trainer(configure("ali"), None)
+    noise = [trainer._draw_noise()]
+    latents = [trainer.sample_latents(4, trainer.random) for _ in range(2)]
+    trainer.optimizer.iterations.assign(1)
+    noise.append(trainer._draw_noise())
+    for of_step, z in zip(noise, latents, strict=True):
+        assert np.abs(np.corrcoef(np.ravel(of_step), np.ravel(z))[0, 1]) < 0.5
+
+
 def test_infogan_recovers_codes_and_predicts_0_for_the_other_elements():
     config = configure("infogan", **{"train.infogan_std": "fixed"})
     trainer = make_trainer(config, None)

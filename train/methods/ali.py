@@ -6,6 +6,8 @@ from config import Config
 from models.joint import encoder_of, pairs_of
 from train.methods.joint import JointTrainer, Pairs
 
+_NOISE = 1  # what the seed of noise is made of, beside that of latents
+
 
 class Ali(JointTrainer):
     """A stochastic encoder, `mean + exp(log_variance / 2) * noise`; its mean is `Networks.encode`.
@@ -26,7 +28,11 @@ class Ali(JointTrainer):
         return tuple(tf.split(pairs_of(self.networks)(pairs, training=True), 2))
 
     def _draw_noise(self) -> tf.Tensor:
-        """N(0, 1) (batch, d_z) for this replica's part of the batch of a step."""
+        """N(0, 1) (batch, d_z) for this replica's part of the batch of a step.
+
+        The state that gives the step's latents is [seed, step]: noise takes another seed.
+        """
         seed = tf.stack([self.seed, self.optimizer.iterations.value])
+        seed = tf.random.experimental.stateless_fold_in(seed, _NOISE)
         noise = tf.random.stateless_normal([self.batch_size, self.networks.latent_dim], seed)
         return self.processes.replica_part(self.processes.part(noise))
