@@ -31,7 +31,7 @@ from evaluate.inversion.methods.spaces import open_space
 from evaluate.measuring import Measuring
 from evaluate.trained_run import TrainedRun
 from models import build_networks
-from tests.conftest import TINY, eagerly, merge, write_folder, write_run
+from tests.conftest import SMALLEST, TINY, eagerly, merge, write_folder, write_run
 from tests.test_path_length import STYLED
 from tests.test_trained_commands import pixels, small
 from train.losses import ADVERSARIAL_LOSSES
@@ -347,9 +347,12 @@ def test_the_discriminators_features_are_its_last_feature_maps(model, width):
     assert width in (None, features.shape[1])
 
 
-@pytest.mark.parametrize("method", ["bigan", "ali"])
-def test_the_encoder_beside_a_joint_discriminator_has_features_too(method):
+@pytest.mark.usefixtures("untraced")
+@pytest.mark.parametrize("method", ["bigan", "ali", "infogan", "post_hoc_encoder"])
+def test_the_encoder_of_each_training_method_has_features_too(method):
     changes = {"latent.dynamic_scale": False, "train.method": method}
-    config = Config.model_validate(merge(TINY, changes))
-    features = body(build_networks(config, "float32"))(tf.zeros((3, 16, 16, 3)))
+    changes |= {"infogan": {"train.infogan_codes": 2}}.get(method, {})
+    changes |= {"post_hoc_encoder": {"train.from_run": "gan"}}.get(method, {})
+    config = Config.model_validate(merge(TINY, SMALLEST | changes))
+    features = body(build_networks(config, "float32"))(tf.zeros((3, 8, 8, 3)))
     assert features.shape == (3, 4 * 4 * 8)

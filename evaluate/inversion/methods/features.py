@@ -12,8 +12,6 @@ from evaluate.trained_run import TrainedRun
 from models.joint import encoder_of
 from models.networks import Networks
 
-_HEAD = "latent"
-
 
 def find_features(
     trained: TrainedRun, networks: Networks, choice: Features
@@ -41,10 +39,10 @@ def body(networks: Networks) -> keras.Model:
 
     BiGAN's and ALI's discriminator contains it as a network of its own.
     """
-    network = networks.discriminator
-    if not any(layer.name == _HEAD for layer in network.layers):
+    network, tensor = networks.discriminator, networks.discriminator.outputs[1]
+    if isinstance(tensor._keras_history.operation, keras.Model):
         network = encoder_of(networks)
-    tensor = next(x for x in network.outputs if x._keras_history.operation.name == _HEAD)
+        tensor = network.outputs[0]
     while not isinstance(tensor._keras_history.operation, keras.layers.Flatten):
         history = tensor._keras_history
         tensor = history.operation._inbound_nodes[history.node_index].input_tensors[0]
