@@ -19,7 +19,6 @@ from evaluate.inversion.methods.choices import METHODS, Choice, list_paces, proj
 from evaluate.inversion.methods.features import body
 from evaluate.inversion.methods.invert import Inverting
 from evaluate.inversion.methods.optimisation import (
-    Adam,
     Problem,
     compile_gradient,
     mean_and_spread,
@@ -34,6 +33,7 @@ from models import build_networks
 from tests.conftest import SMALLEST, TINY, eagerly, merge, write_folder, write_run
 from tests.test_path_length import STYLED
 from tests.test_trained_commands import pixels, small
+from train.adam import Adam
 from train.losses import ADVERSARIAL_LOSSES
 
 RECORDED = dict(np.load(Path(__file__).parent / "recorded" / "inversion_of_images.npz"))
@@ -68,14 +68,15 @@ class NoiseMaps:
 
     def __init__(self, *maps):
         self.maps = [tf.Variable(each) for each in maps]
-        self.adams = [Adam(each) for each in self.maps]
+        self.adam = Adam(self.maps, learning_rate=0.0)
 
     def descend(self, rate, loss):
         with tf.GradientTape() as tape:
             total = tf.reduce_sum(loss()) + 1e5 * sum(map(self._penalty, self.maps))
         slopes = tape.gradient(total, self.maps)
-        for each, adam, slope in zip(self.maps, self.adams, slopes, strict=True):
-            each.assign_sub(rate * adam.direction(slope))
+        self.adam.learning_rate = rate
+        self.adam.apply(slopes)
+        for each in self.maps:
             each.assign_sub(tf.fill(each.shape, tf.reduce_mean(each)))
             each.assign(each * tf.math.rsqrt(tf.reduce_mean(tf.square(each))))
 

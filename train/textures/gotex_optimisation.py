@@ -6,8 +6,8 @@ import numpy as np
 import tensorflow as tf
 
 from config.textures import GotexConfig
+from train.adam import Adam
 from train.runtime.signals import deferred
-from train.textures.adam import Adam
 from train.textures.method import OnProgress
 from train.textures.optimal_transport import averaged_ascent, dual_value, normalised_ascent
 from train.textures.unfinished import Unfinished

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from evaluate.inversion.methods.choices import FEATURES_WEIGHT, Method, list_paces
+from train.adam import Adam
 
 
 class Problem(NamedTuple):
@@ -100,29 +101,6 @@ def compile_gradient(
     return gradient
 
 
-class Adam:
-    """Adam (Kingma and Ba 2015) in the form of PyTorch, which the authors of these methods used.
-
-    Epsilon is added to the root of the second moment after the correction for its start; Keras adds
-    it before, which moves codes with small gradients less in the first steps.
-    """
-
-    beta_1, beta_2, epsilon = 0.9, 0.999, 1e-8
-
-    def __init__(self, values: tf.Tensor) -> None:
-        self.mean = self.square = tf.zeros_like(values)
-        self.steps = 0
-
-    def direction(self, gradient: tf.Tensor) -> tf.Tensor:
-        """What, times the rate, is subtracted from the values; all have one shape."""
-        self.steps += 1
-        self.mean = self.beta_1 * self.mean + (1.0 - self.beta_1) * gradient
-        self.square = self.beta_2 * self.square + (1.0 - self.beta_2) * tf.square(gradient)
-        mean = self.mean / (1.0 - self.beta_1**self.steps)
-        square = self.square / (1.0 - self.beta_2**self.steps)
-        return mean / (tf.sqrt(square) + self.epsilon)
-
-
 def optimise(
     gradient: Gradient,
     problem: Problem,
@@ -137,9 +115,11 @@ def optimise(
     `gradient` is that of `compile_gradient`. `draw_noise(step)` gives noise of variance 1 for
     all codes (...). Each image's codes depend on no other image.
     """
-    features, codes, adam = problem.features(images), start, Adam(start)
+    features, codes = problem.features(images), tf.Variable(start)
+    adam = Adam([codes], learning_rate=0.0)
     for step, pace in enumerate(list_paces(method, steps)):
         noise = draw_noise(step) * (pace.noise * problem.spread)
-        slope, generated = gradient(codes, noise, images, features)
-        codes = codes - pace.rate * adam.direction(slope)
-        yield Step(codes, generated)
+        slope, generated = gradient(codes.value(), noise, images, features)
+        adam.learning_rate = pace.rate
+        adam.apply([slope])
+        yield Step(tf.identity(codes), generated)

@@ -1,4 +1,4 @@
-"""Adam with PyTorch's epsilon, on given variables. See `Adam`."""
+"""Adam in the form of PyTorch, on given variables: for texture models and inversion. See `Adam`."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,12 @@ import tensorflow as tf
 
 
 class Adam:
-    """Adam (Kingma and Ba 2015), with epsilon added to the corrected root of the second moment."""
+    """Adam (Kingma and Ba 2015) as the authors of these methods used it, in PyTorch.
+
+    Epsilon is added to the root of the second moment after the correction for its start; Keras adds
+    it before, which moves variables with small gradients less in the first steps. `learning_rate`
+    may be set between steps, outside of compiled functions.
+    """
 
     def __init__(
         self,
