@@ -50,12 +50,15 @@ TINY = {
     "evaluate": {"batch_size": 4, "features": "none"},
 }
 
-
+STYLED = TINY | {
+    "model": {"backbone": "stylegan2", "style_units": 6, "mapping_layers": 2, "channel_base": 32}
+}
 SMALLEST = {  # at 8x8 a step is traced in half the time
     "data.resolution": 8,
     "model.synthesis_channels": [4],
     "model.discriminator_channels": [4],
 }
+MEAN_STYLE = 0.5  # every element of the mean style of the run with styles
 TEST_SIZE = 64  # of the run with random weights
 FORKSERVER = multiprocessing.get_context("forkserver")  # TensorFlow is imported once
 FORKSERVER.set_forkserver_preload(
@@ -432,6 +435,20 @@ def trained(trainer):
     from evaluate.trained_run import TrainedRun
 
     return TrainedRun(trainer.path)
+
+
+@pytest.fixture(scope="module")
+def styled(tmp_path_factory):
+    """The folder of a run with styles, six for an image of 16x16."""
+    from train.runs.checkpoints import Checkpoints
+
+    path = tmp_path_factory.mktemp("experiment") / "run"
+    trainer = write_run(Config.model_validate(STYLED), path)
+    trainer.networks.mean_style.assign(np.full(6, MEAN_STYLE))
+    folder = RunFolder(path)
+    with folder.locked():
+        Checkpoints(trainer, folder).save(0)
+    return path
 
 
 @pytest.fixture

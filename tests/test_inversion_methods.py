@@ -30,8 +30,7 @@ from evaluate.inversion.methods.spaces import open_space
 from evaluate.measuring import Measuring
 from evaluate.trained_run import TrainedRun
 from models import build_networks
-from tests.conftest import SMALLEST, TINY, eagerly, merge, write_folder, write_run
-from tests.test_path_length import STYLED
+from tests.conftest import SMALLEST, STYLED, TINY, eagerly, merge, write_folder
 from tests.test_trained_commands import pixels, small
 from train.adam import Adam
 from train.losses import ADVERSARIAL_LOSSES
@@ -180,14 +179,6 @@ def test_the_losses_of_in_domain_training_are_as_recorded():
 def untraced():
     with eagerly():
         yield
-
-
-@pytest.fixture(scope="module")
-def styled(tmp_path_factory):
-    """The folder of a run with styles, six for an image of 16x16."""
-    path = tmp_path_factory.mktemp("experiment") / "run"
-    write_run(Config.model_validate(STYLED), path)
-    return path
 
 
 @pytest.fixture

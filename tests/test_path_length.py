@@ -5,15 +5,12 @@ import pytest
 import tensorflow as tf
 
 from config import Config, UserError, load
-from tests.conftest import TINY, eagerly, merge
+from tests.conftest import STYLED, eagerly, merge
 from train.choices import due_weights
 from train.path_length import MEAN, PENALTY
 from train.step import Trainer
 
 WEIGHT, INTERVAL, SEED = 2.0, 4, 3
-STYLED = TINY | {
-    "model": {"backbone": "stylegan2", "style_units": 6, "mapping_layers": 2, "channel_base": 32}
-}
 CONFIG = merge(
     STYLED,
     {

@@ -4,28 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from config import Config
 from data.images import to_uint8
 from evaluate.trained_run import TrainedRun
-from tests.conftest import assert_user_error, write_folder, write_run
-from tests.test_path_length import STYLED
+from tests.conftest import MEAN_STYLE, assert_user_error, write_folder
 from tests.test_trained_commands import pixels, small
-from train.runs.checkpoints import Checkpoints
-from train.runs.folder import RunFolder
-
-MEAN = 0.5  # of every element of the mean style
-
-
-@pytest.fixture(scope="module")
-def styled(tmp_path_factory):
-    """The folder of a run with styles, six for an image of 16x16."""
-    path = tmp_path_factory.mktemp("experiment") / "run"
-    trainer = write_run(Config.model_validate(STYLED), path)
-    trainer.networks.mean_style.assign(np.full(6, MEAN))
-    folder = RunFolder(path)
-    with folder.locked():
-        Checkpoints(trainer, folder).save(0)
-    return path
 
 
 def generate(trained, styles):
@@ -41,7 +23,7 @@ def test_truncation_pulls_styles_to_their_mean(styled, command, tmp_path, psi):
     arguments = ("--seeds", "3", "--files", "--truncation", psi, "--out", tmp_path / "out")
     assert command("sample", styled, *arguments)[0] == 0
     trained = TrainedRun(styled)
-    expected = generate(trained, MEAN + psi * (styles_of(trained, 3) - MEAN))[0]
+    expected = generate(trained, MEAN_STYLE + psi * (styles_of(trained, 3) - MEAN_STYLE))[0]
     found = pixels(tmp_path / "out" / "images" / "seed_0003.png")
     assert np.abs(found.astype(int) - expected.astype(int)).max() <= 1
 
