@@ -11,6 +11,7 @@ from data.loading import open_images
 from evaluate.inversion.methods.choices import Choice
 from evaluate.inversion.methods.invert import Inverting
 from evaluate.inversion.methods.measure import LATENTS_SEED
+from evaluate.metrics.bootstrap import interval
 from evaluate.metrics.inversion import count_recovered, mean_recovery, recovery, squared_norms
 from evaluate.report.inversions import read_inversions, tabulate_inversions
 from evaluate.sheet_layout import GAP
@@ -49,12 +50,13 @@ def test_recovery_by_hand():
 
 
 def test_seeds_are_averaged():
-    rows = [make_row(seed=seed, real_psnr=psnr) for seed, psnr in ((0, 20.0), (1, 22.0))]
+    seeds = ((0, 20.0, 0.5), (1, 22.0, 0.7))
+    rows = [make_row(seed=seed, real_psnr=psnr, seconds=s) for seed, psnr, s in seeds]
     rows.append(make_row("b", intervals={"real_psnr": [19.0, 21.0]}))
     rows.append(make_row("b", method="optimise", space="w", recovered_elements=3))
     assert tabulate_inversions(rows, with_intervals=True) == [
         ["run", "method", "test PSNR", "R^2 > 0.5", "s an image", "passes"],
-        ["a", "encoder", "21.00 ±1.41", "", "0.5 ±0", "1.0 ±0.0"],
+        ["a", "encoder", "21.00 ±1.41", "", "0.6 ±0.141", "1"],
         ["b", "encoder", "20.00 ±1.00", "", "0.5", "1"],
         ["b", "optimise w", "20.00", "3", "0.5", "1"],
     ]
@@ -94,6 +96,8 @@ def test_all_methods_are_compared_on_all_runs(experiment, command):
     ]
     check_encoder(TrainedRun(experiment / "normal_dls_dg" / "seed_0"), rows[0])
     assert "squared_norm" not in rows[2]
+    assert "recovery" in rows[5]
+    assert "realism" not in rows[5]  # which element is important is not known
     table = list(csv.DictReader((folder / "inversions.csv").open()))
     for name in ("real_psnr", "fake_ssim", "recovery", "realism", "seconds"):
         assert float(table[0][name]) == rows[0][name]
@@ -121,7 +125,7 @@ def check_encoder(trained, row):
     moved = of_real.copy()
     moved[:, 4] = np.where(of_real[:, 4] < 0, 2.0, -2.0)
     edited, judged = (
-        np.asarray(trained.networks.discriminate(images)[0]).mean()
+        np.asarray(trained.networks.discriminate(images)[0])
         for images in (trained.generate(moved), real)
     )
     expected = {
@@ -129,11 +133,13 @@ def check_encoder(trained, row):
         "fake_ssim": found.ssim[COUNT:].mean(),
         "recovery": np.mean(1 - np.mean((latents - of_fake) ** 2, 0) / np.mean(latents**2, 0)),
         "squared_norm": np.mean(of_real**2),
-        "realism": edited - judged,
+        "realism": np.mean(edited - judged),
     }
     for name, value in expected.items():
         assert row[name] == pytest.approx(value, rel=1e-4, abs=1e-5), name
     assert len(row["recovery_by_element"]) == 6
+    paired = interval(np.mean, [edited - judged], row["realism"], 200)
+    np.testing.assert_allclose(row["intervals"]["realism"], paired, rtol=1e-3)
 
 
 def test_a_page_shows_the_comparison(tmp_path, command, empty_curves):
@@ -148,6 +154,7 @@ def test_a_page_shows_the_comparison(tmp_path, command, empty_curves):
     assert command("figures", tmp_path / "tiny")[0] == 0
     assert '<h2 id="inversions">Inversion methods</h2>' in page.read_text()
     assert "Columns: test image, encoder" in page.read_text()
+    assert "| normal_dls_dg | encoder | 20.00 | 0.5 | 1 |" in (folder / "results.md").read_text()
 
 
 def test_stopped_before_the_end_nothing_is_written(experiment, command, monkeypatch):

@@ -47,8 +47,3 @@ def count_recovered(latents: np.ndarray, recovered: np.ndarray) -> int:
 def squared_norms(latents: np.ndarray) -> np.ndarray:
     """|z|^2 / d_z (n,) of latents (n, d_z); the prior's mean is 1."""
     return np.mean(np.square(latents), axis=1)
-
-
-def mean_difference(values: np.ndarray, others: np.ndarray) -> float:
-    """The mean of values (n,) less that of others (m,)."""
-    return float(np.mean(values) - np.mean(others))

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter, ScalarFormatter
 
 from config.values import FIGURES_FOLDER
 from data.storage import save_image, write_whole
@@ -50,7 +51,7 @@ def write_inversions(rows: Sequence[Row], sheet: np.ndarray, experiment: Path) -
         )
     return [
         f"{_STEM}.md, .csv, .json, .png and {_SHEET}.png are in {folder}",
-        f"on the page, too: python main.py figures {experiment}",
+        f"on the page and in results.md, too: python main.py figures {experiment}",
     ]
 
 
@@ -59,6 +60,12 @@ def print_inversions(rows: Sequence[Row]) -> None:
     header, *lines = tabulate_inversions(rows, with_intervals=False)
     print_table(header, lines)
     print_lines(describe_inversions(rows))
+
+
+def inversions_in_markdown(folder: Path) -> str:
+    """The table and notes of the files in a folder; an empty text without them."""
+    shown = read_inversions(folder)
+    return _table_in_markdown(shown["header"], shown["rows"], shown["notes"]) if shown else ""
 
 
 def read_inversions(folder: Path) -> dict[str, Any] | None:
@@ -116,8 +123,10 @@ def _cell(rows: Sequence[Row], name: str, metric: Metric, with_intervals: bool) 
     numbers = [row[name] for row in rows if row.get(name) is not None]
     if not numbers:
         return ""
-    value = average(numbers, metric.form)
     ends = rows[0]["intervals"].get(name)
+    if not ends and len(set(numbers)) == 1:  # passes: they do not vary
+        numbers = numbers[:1]
+    value = average(numbers, metric.form)
     if len(numbers) == 1 and with_intervals and ends:
         form = {"{:g}": "{:.1f}", "{:+.2f}": "{:.2f}"}.get(metric.form, metric.form)
         value = value._replace(beside=f"±{form.format((ends[1] - ends[0]) / 2)}")
@@ -149,15 +158,22 @@ def _columns_in_words(rows: Sequence[Row]) -> str:
 
 def _in_markdown(rows: Sequence[Row]) -> str:
     header, *lines = tabulate_inversions(rows, with_intervals=True)
-    table = [header, ["---"] * len(header), *lines]
-    text = "".join(
-        f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |\n" for row in table
-    )
-    notes = "".join(f"{line}.\n" for line in describe_inversions(rows))
+    text = _table_in_markdown(header, lines, [*describe_inversions(rows)])
     return (
-        f"# Inversion methods\n\n{text}\n{notes}\n![PSNR by generator passes]({_STEM}.png)\n\n"
+        f"# Inversion methods\n\n{text}\n![PSNR by generator passes]({_STEM}.png)\n\n"
         f"{_columns_in_words(rows)}:\n\n![Reconstructions by each method]({_SHEET}.png)\n"
     )
+
+
+def _table_in_markdown(
+    header: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str]
+) -> str:
+    lines = [
+        [cell.replace("|", r"\|") for cell in line]
+        for line in (header, ["---"] * len(header), *rows)
+    ]
+    table = "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return f"{table}\n" + "".join(f"- {note}\n" for note in notes)
 
 
 def _write_csv(rows: Sequence[Row], path: Path) -> None:
@@ -189,6 +205,8 @@ def draw_inversions(rows: Sequence[Row]) -> Figure:
     for place, of_run in zip(axes.flat, panels.values(), strict=False):
         place.set_title(without_formulas(of_run[0]["label"]), fontsize=9)
         place.set(xscale="log", xlabel="Generator passes", ylabel="Mean PSNR (dB)")
+        place.xaxis.set_major_formatter(ScalarFormatter())  # 10, where a log axis has 10^1
+        place.xaxis.set_minor_formatter(NullFormatter())
         place.grid(color="0.92")
         for row in of_run:
             style = run_style(methods.index(name_method(row)))

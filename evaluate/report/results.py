@@ -14,6 +14,7 @@ from evaluate.metrics.precision_recall import NeighbourMetrics
 from evaluate.metrics.table import IMPORTANCE, METRICS, TABLE, Metric
 from evaluate.protocols import is_same_protocol, name_protocols, notes
 from evaluate.report.claims_table import claims_in_markdown
+from evaluate.report.inversions import inversions_in_markdown
 from evaluate.report.terminal import print_lines, print_table
 from evaluate.report.values import final_values
 from train.runs.experiment import MeasuredRun
@@ -81,8 +82,16 @@ def results_in_markdown(runs: Sequence[MeasuredRun]) -> str:
 
 
 def write_results(runs: Sequence[MeasuredRun], folder: Path, claims: Sequence[Result] = ()) -> None:
-    """Write results.md (rounded, a row a run; claims) and results.csv (unrounded, a row a seed)."""
-    tables = "\n".join(filter(None, [results_in_markdown(runs), claims_in_markdown(claims)]))
+    """Write results.md (rounded, a row a run; claims; inversions in `folder`) and results.csv.
+
+    The latter is unrounded, with a row a seed.
+    """
+    parts = [
+        results_in_markdown(runs),
+        claims_in_markdown(claims),
+        inversions_in_markdown(folder),
+    ]
+    tables = "\n".join(filter(None, parts))
     write_whole(folder / "results.md", lambda path: path.write_text(tables, encoding="utf-8"))
     write_whole(folder / "results.csv", lambda path: _write_csv(runs, path))
 

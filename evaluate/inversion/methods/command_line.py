@@ -15,7 +15,7 @@ from train.runs.experiment import list_folders
 from train.runtime.startup import import_tensorflow
 
 _MOST_STEPS = 10**6
-_LEAST_IMAGES = 2  # of which a bootstrap interval can be
+_LEAST_IMAGES = 2  # a bootstrap interval takes as many
 _OPTIMISING = [name for name, method in METHODS.items() if method.steps]
 _DEFAULTS = ", ".join(f"{name} {METHODS[name].steps}" for name in _OPTIMISING)
 

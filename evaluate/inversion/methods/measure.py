@@ -17,7 +17,6 @@ from evaluate.metrics.bootstrap import interval
 from evaluate.metrics.inversion import (
     INVERSION_METRICS,
     count_recovered,
-    mean_difference,
     mean_recovery,
     recovery,
     squared_norms,
@@ -132,22 +131,25 @@ def _judge_codes(
         "recovered_elements": (count_recovered, [latents, of_fake]),
         "squared_norm": (np.mean, [squared_norms(of_real)]),
     }
-    judge = find_judge(trained)
-    if judge:
+    if has_realism(trained.config):
         edited = trained.generate(move_element(trained, of_real))
-        values = [trained.in_batches(judge, images) for images in (edited, real)]
-        samples["realism"] = (mean_difference, values)
+        values = [trained.in_batches(partial(_judge, trained), x) for x in (edited, real)]
+        samples["realism"] = (np.mean, [np.subtract(*values)])
     return samples
 
 
-def find_judge(trained: TrainedRun) -> Callable[[tf.Tensor], tf.Tensor] | None:
-    """Images to D's adversarial values (n,); None for a run whose networks have no such judge.
+def has_realism(config: Config) -> bool:
+    """Whether a run has a judge of images, and elements of known importance.
 
-    A post-hoc encoder stands in D's place, and its adversarial head is not trained.
+    A post-hoc encoder stands in D's place, and its adversarial head is not trained. Without a
+    trained encoder the variance of recovered latents says nothing about the elements.
     """
-    if trained.config.train.method == "post_hoc_encoder":
-        return None
-    return lambda images: trained.networks.discriminate(images)[0]
+    return config.train.method != "post_hoc_encoder" and config.train.trains_encoder
+
+
+def _judge(trained: TrainedRun, images: tf.Tensor) -> tf.Tensor:
+    """D's adversarial values (n,)."""
+    return trained.networks.discriminate(images)[0]
 
 
 def move_element(trained: TrainedRun, latents: np.ndarray) -> np.ndarray:
