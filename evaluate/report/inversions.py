@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter, ScalarFormatter
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from config.values import FIGURES_FOLDER
 from data.storage import save_image, write_whole
@@ -205,7 +205,8 @@ def draw_inversions(rows: Sequence[Row]) -> Figure:
     for place, of_run in zip(axes.flat, panels.values(), strict=False):
         place.set_title(without_formulas(of_run[0]["label"]), fontsize=9)
         place.set(xscale="log", xlabel="Generator passes", ylabel="Mean PSNR (dB)")
-        place.xaxis.set_major_formatter(ScalarFormatter())  # 10, where a log axis has 10^1
+        place.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        place.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         place.xaxis.set_minor_formatter(NullFormatter())
         place.grid(color="0.92")
         for row in of_run:
