@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_va
 from config.errors import UserError
 from config.loading import override
 from config.messages import explain
-from config.values import STRICT, Count, PositiveWeight, Rate
+from config.values import STRICT, Count, PositiveWeight, Rate, Weight, Width
 
 _FLOAT = 4  # bytes
 
@@ -128,11 +128,81 @@ class GotexConfig(TextureConfig):
         return pixels * 20 * self.patch_size**2 * _FLOAT  # vectors of all patches, and gradients
 
 
-SECTIONS: dict[str, type[TextureConfig]] = {"texto": TextoConfig, "gotex": GotexConfig}
+class SpatialGanConfig(TextureConfig):
+    """What Spatial GAN and Periodic Spatial GAN have in common; a step trains both networks."""
+
+    widths: Annotated[list[Width], Field(min_length=1, max_length=7)] = [32, 64, 128]
+    field: Annotated[int, Field(ge=2, le=64)] = 6  # the sides of the noise in training
+    local_channels: Width = 20
+    batch_size: Count = 8
+    steps: Count = 2500
+    learning_rate: Rate = 5e-4
+    weight_decay: Weight = 1e-8
+
+    @property
+    def scale(self) -> int:
+        """The pixels from one position of the noise to the next."""
+        return 2 ** (len(self.widths) + 1)
+
+    @property
+    def smallest_side(self) -> int:
+        return (self.field - 1) * self.scale + 1
+
+    @property
+    def tile_multiple(self) -> int:
+        return self.scale
+
+    def rough_bytes(self, pixels: int) -> int:
+        return pixels * (2 * self.widths[0] + 20) * _FLOAT
+
+
+class SganConfig(SpatialGanConfig):
+    paper = {
+        "longest_side": 1024,
+        "widths": [64, 128, 256, 512],
+        "field": 9,
+        "local_channels": 100,
+        "batch_size": 64,
+        "steps": 5000,
+        "learning_rate": 5e-4,
+        "weight_decay": 1e-5,
+    }
+    global_channels: ClassVar[int] = 0
+    waves: ClassVar[int] = 0
+    affine: ClassVar[bool] = False
+    learn_wave_numbers: ClassVar[bool] = False
+    quilt: ClassVar[int] = 0
+
+
+class PsganConfig(SpatialGanConfig):
+    paper = {
+        "longest_side": 1024,
+        "widths": [64, 128, 256, 512],
+        "local_channels": 30,
+        "global_channels": 60,
+        "batch_size": 25,
+        "steps": 50_000,
+        "learning_rate": 2e-4,
+    }
+    global_channels: Annotated[int, Field(ge=0, le=2**14)] = 0  # one texture needs none
+    waves: Annotated[int, Field(ge=0, le=100)] = 3  # in each of two directions
+    affine: bool = False  # waves in any direction, not along columns and rows alone
+    learn_wave_numbers: bool = True  # the published code leaves them as they begin
+    quilt: Annotated[int, Field(ge=0, le=2**14)] = 0  # sides of squares with their own globals
+
+
+SECTIONS: dict[str, type[TextureConfig]] = {
+    "texto": TextoConfig,
+    "gotex": GotexConfig,
+    "sgan": SganConfig,
+    "psgan": PsganConfig,
+}
 COMPARED: dict[str, tuple[str, list[str]]] = {  # name: (method, what differs from its defaults)
     "texto": ("texto", []),
     "gotex": ("gotex", []),
     "gotex_network": ("gotex", ["form=network"]),
+    "sgan": ("sgan", []),
+    "psgan": ("psgan", []),
 }
 
 

@@ -17,6 +17,8 @@ from train.textures.methods import METHODS
 
 TEXTO = ("--set", "steps=50", "--set", "scales=2", "--set", "components=1")
 SHORT = ("--set", "scales=2", "--set", "steps=2", "--set", "potential_steps=1")
+GAN = ("widths=[4]", "field=3", "batch_size=2", "steps=2")
+PSGAN = ("--method", "psgan", *(part for text in GAN for part in ("--set", text)))
 NETWORK = (*SHORT, "--set", "form=network", "--set", "levels=2")
 
 
@@ -73,7 +75,7 @@ def test_a_texture_its_samples_sheet_and_measures(texture, photo):
     assert not out.with_name("texture.unfinished").exists()
 
 
-@pytest.mark.parametrize("settings", [TEXTO, ("--method", "gotex", *NETWORK)])
+@pytest.mark.parametrize("settings", [TEXTO, ("--method", "gotex", *NETWORK), PSGAN])
 def test_more_samples_of_a_model_and_tiles(texture, command, settings, tmp_path):
     out = texture(*settings, "--size", "32x32", "--seed", "3")
     code, output, errors = command("texture-sample", out, "--size", "32x32", "--seed", "3")
@@ -131,6 +133,7 @@ def _stop_in(fit):
 
 def test_all_methods_on_one_sheet(command, photo, tmp_path):
     settings = dict.fromkeys(COMPARED, SHORT[1::2]) | {"texto": TEXTO[1::2]}
+    settings |= {"sgan": GAN, "psgan": GAN}
     texts = [f"{name}.{text}" for name, each in settings.items() for text in each]
     overrides = [part for text in texts for part in ("--set", text)]
     out = tmp_path / "compared"
@@ -219,11 +222,14 @@ def test_the_smallest_side_leaves_one_patch_at_the_coarsest_scale(config, smalle
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--method", "pix"], "--method takes one of texto, gotex. Received: pix"),
+        (["--method", "pix"], "--method takes one of texto, gotex, sgan, psgan. Received: pix"),
         (["--set", "stesp=3"], "--set: stesp: unknown key; did you mean steps?"),
         (["--set", "steps"], "--set takes KEY=VALUE, such as steps=300. Received: steps"),
         (["--set", "steps=0"], "--set: steps: should be greater than or equal to 1. Received: 0"),
         (["--method", "gotex"], "the image is 40x48 pixels: gotex with these settings takes 46"),
+        (["--method", "sgan"], "the image is 40x48 pixels: sgan with these settings takes 81"),
+        ([*PSGAN, "--size", "8x9"], "--size is 8x9 pixels: psgan with these settings takes 9"),
+        (["--method", "sgan", "--set", "waves=2"], "--set: waves: unknown key"),
         (
             ["--size", "16x99"],
             "--size is 16x99 pixels: texto with these settings takes 17 and more",
@@ -245,7 +251,9 @@ def test_a_mistake_is_told_in_one_line(command, photo, tmp_path, arguments, mess
 def test_a_crop_needs_an_image_and_an_override_of_all_methods_a_name(command):
     assert_user_error(*command("texture", "--crop", "20x20")[::2], "--crop takes an IMAGE")
     code, _, errors = command("texture-compare", "--set", "steps=3")
-    message = "--set takes NAME.KEY=VALUE with one of texto, gotex, gotex_network. Received"
+    message = (
+        "--set takes NAME.KEY=VALUE with one of texto, gotex, gotex_network, sgan, psgan. Received"
+    )
     assert_user_error(code, errors, message)
 
 
@@ -255,13 +263,14 @@ def test_a_model_folder_must_hold_the_model_that_it_names(texture, command, tmp_
     out = texture(*TEXTO)
     settings = out / "model.yaml"
     text = settings.read_text()
-    sample = ("texture-sample", out, "--size", "64x64")
-    settings.write_text(text.replace("texto", "psgan"))
-    message = "model.yaml: method: use one of texto, gotex. Received: 'psgan'"
+    sample = ("texture-sample", out, "--size", "96x96")
+    settings.write_text(text.replace("texto", "pix"))
+    message = "model.yaml: method: use one of texto, gotex, sgan, psgan. Received: 'pix'"
     assert_user_error(*command(*sample)[::2], message)
-    settings.write_text("method: gotex\nsettings: {}\n")
-    message = "model.npz does not hold the gotex model that model.yaml describes"
-    assert_user_error(*command(*sample)[::2], message)
+    for method in ("gotex", "psgan"):
+        settings.write_text(f"method: {method}\nsettings: {{}}\n")
+        message = f"model.npz does not hold the {method} model that model.yaml describes"
+        assert_user_error(*command(*sample)[::2], message)
     settings.write_text(text)
     (out / "model.npz").write_bytes(b"no arrays")
     assert_user_error(*command(*sample)[::2], "model.npz: cannot be read: ")

@@ -1,4 +1,4 @@
-"""Adam in the form of PyTorch, on given variables: for texture models and inversion. See `Adam`."""
+"""Adam on given variables, for texture models and inversion. See `Adam`."""
 
 from collections.abc import Sequence
 
@@ -6,11 +6,12 @@ import tensorflow as tf
 
 
 class Adam:
-    """Adam (Kingma and Ba 2015) as the authors of these methods used it, in PyTorch.
+    """Adam (Kingma and Ba 2015) as the authors of these methods used it, in PyTorch or Theano.
 
-    Epsilon is added to the root of the second moment after the correction for its start; Keras adds
-    it before, which moves variables with small gradients less in the first steps. `learning_rate`
-    may be set between steps, outside of compiled functions.
+    Epsilon is added to the root of the second moment after the correction for its start, as PyTorch
+    does; without `corrects_epsilon` before it, as Theano's users and Keras do, which moves
+    variables with small gradients less in the first steps. `learning_rate` may be set between
+    steps, outside of compiled functions.
     """
 
     def __init__(
@@ -20,11 +21,13 @@ class Adam:
         beta_1: float = 0.9,
         beta_2: float = 0.999,
         epsilon: float = 1e-8,
+        corrects_epsilon: bool = True,
     ) -> None:
         self.variables = variables
         self.learning_rate = learning_rate
         self.betas = beta_1, beta_2
         self.epsilon = epsilon
+        self.corrects_epsilon = corrects_epsilon
         self.step = tf.Variable(0.0)
         self.moments = [
             [tf.Variable(tf.zeros_like(variable)) for variable in variables] for _ in range(2)
@@ -34,6 +37,7 @@ class Adam:
         """Move the variables along their gradients."""
         self.step.assign_add(1.0)
         powers = [tf.pow(beta, self.step) for beta in self.betas]
+        correction = tf.sqrt(1.0 - powers[1]) if self.corrects_epsilon else 1.0
         for variable, first, second, gradient in zip(
             self.variables, *self.moments, gradients, strict=True
         ):
@@ -46,7 +50,7 @@ class Adam:
                 lr=self.learning_rate,
                 beta1=self.betas[0],
                 beta2=self.betas[1],
-                epsilon=self.epsilon * tf.sqrt(1.0 - powers[1]),
+                epsilon=self.epsilon * correction,
                 grad=gradient,
             )
 

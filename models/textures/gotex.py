@@ -7,33 +7,15 @@ levels made at twice the size, and passes another. See `build_generator`.
 from collections.abc import Sequence
 
 import keras
-from keras import KerasTensor, ops
+from keras import KerasTensor
 
-from models.layers import Shape
+from models.textures.layers import BatchNorm
 
 _NOISE_CHANNELS = 3
 _LEVEL_CHANNELS = 2  # that each level's noise adds
 _SLOPE = 0.01
 _BN_EPSILON = 1e-5
 _BORDER = 4  # pixels of the image beyond what the coarsest noise stands for
-
-
-class BatchNorm(keras.layers.Layer):
-    """Batch normalisation with the statistics of the batch at hand, always (Ioffe, Szegedy 2015).
-
-    Input and output: (batch, height, width, channels).
-    """
-
-    def build(self, inputs_shape: Shape) -> None:
-        self.scale = self.add_weight(shape=inputs_shape[-1:], initializer="ones", name="scale")
-        self.shift = self.add_weight(shape=inputs_shape[-1:], initializer="zeros", name="shift")
-
-    def call(self, inputs: KerasTensor) -> KerasTensor:
-        mean, variance = ops.moments(inputs, axes=(0, 1, 2), keepdims=True)
-        return (inputs - mean) * ops.rsqrt(variance + _BN_EPSILON) * self.scale + self.shift
-
-    def compute_output_shape(self, inputs_shape: Shape) -> Shape:
-        return inputs_shape
 
 
 def build_generator(levels: int, seed: int) -> keras.Model:
@@ -49,7 +31,7 @@ def build_generator(levels: int, seed: int) -> keras.Model:
     features = _block(noises[0], _LEVEL_CHANNELS, "level_0", seeds)
     for level in range(1, levels + 1):
         features = keras.layers.UpSampling2D(2)(features)
-        features = BatchNorm(name=f"up_{level}_norm")(features)
+        features = BatchNorm(_BN_EPSILON, name=f"up_{level}_norm")(features)
         added = _block(noises[level], _LEVEL_CHANNELS, f"level_{level}", seeds)
         features = keras.layers.Concatenate()([features, added])
         features = _block(features, _LEVEL_CHANNELS * (level + 1), f"joined_{level}", seeds)
@@ -82,7 +64,7 @@ def _block(
     for number, kernel in enumerate((3, 3, 1), start=1):
         fan_in = features.shape[-1] * kernel**2
         convolve = _convolution(channels, kernel, f"{name}_conv{number}", fan_in, seeds)
-        features = BatchNorm(name=f"{name}_norm{number}")(convolve(features))
+        features = BatchNorm(_BN_EPSILON, name=f"{name}_norm{number}")(convolve(features))
         features = keras.layers.LeakyReLU(_SLOPE)(features)
     return features
 

@@ -7,9 +7,9 @@ import tensorflow as tf
 
 from config.textures import GotexConfig
 from train.adam import Adam
-from train.runtime.signals import deferred
 from train.textures.method import OnProgress
 from train.textures.optimal_transport import averaged_ascent, dual_value, normalised_ascent
+from train.textures.steps import run_steps
 from train.textures.unfinished import Unfinished
 
 
@@ -65,44 +65,22 @@ class Optimisation:
         on_progress: OnProgress,
         unfinished: Unfinished | None = None,
     ) -> None:
-        """All steps, or those after the saved one. Each step's random numbers depend on its number.
-
-        A signal ends it after the step, and the state is saved before that.
-        """
-        first = self._restore(unfinished) if unfinished else 0
+        """All steps, as `run_steps`. Each step's random numbers depend on its number."""
         counts = [len(x) for x in self.extract(self.make_image(draw_noises(_draw(seed, 0))))]
-        with deferred() as signal:
-            for number in range(first, self.config.steps):
-                generator = _draw(seed, number)
-                noises = draw_noises(generator)
-                self.step(noises, [self._choose(count, generator) for count in counts])
-                on_progress(number + 1, self.config.steps)
-                if unfinished:
-                    state = self._arrays(number + 1)
-                    unfinished.save_when_due(lambda state=state: state, bool(signal.number))
-                signal.raise_if_any()
+
+        def step(number: int) -> None:
+            generator = _draw(seed, number)
+            noises = draw_noises(generator)
+            self.step(noises, [self._choose(count, generator) for count in counts])
+
+        variables = [*self.adam.state(), *self.potentials]
+        run_steps(step, self.config.steps, variables, on_progress, unfinished)
 
     def _choose(self, count: int, generator: np.random.Generator) -> np.ndarray:
         wanted = self.config.synthesis_patches
         if wanted is None or wanted >= count:
             return np.arange(count)
         return generator.choice(count, wanted, replace=False)
-
-    def _state(self) -> list[tf.Variable]:
-        return [*self.adam.state(), *self.potentials]
-
-    def _arrays(self, step: int) -> dict[str, np.ndarray]:
-        values = {f"variable_{i}": x.numpy() for i, x in enumerate(self._state())}
-        return values | {"step": np.array(step)}
-
-    def _restore(self, unfinished: Unfinished) -> int:
-        """The steps that an earlier call did, whose state is then this one's."""
-        arrays = unfinished.read()
-        if arrays is None:
-            return 0
-        for index, variable in enumerate(self._state()):
-            variable.assign(arrays[f"variable_{index}"])
-        return int(arrays["step"])
 
 
 def _draw(seed: int, step: int) -> np.random.Generator:

@@ -3,7 +3,12 @@
 A method is a file beside this one, an entry here, and its settings in `config/textures.py`.
 """
 
-from train.textures import gotex, texto
+from train.textures import gotex, psgan, texto
 from train.textures.method import Method
 
-METHODS: dict[str, Method] = {"texto": texto.METHOD, "gotex": gotex.METHOD}
+METHODS: dict[str, Method] = {
+    "texto": texto.METHOD,
+    "gotex": gotex.METHOD,
+    "sgan": psgan.METHOD,
+    "psgan": psgan.METHOD,
+}
