@@ -138,6 +138,7 @@ class SpatialGanConfig(TextureConfig):
     steps: Count = 2500
     learning_rate: Rate = 5e-4
     weight_decay: Weight = 1e-8
+    colour_weight: Weight = 10.0  # of the channels' means and deviations; the authors have none
 
     @property
     def scale(self) -> int:
@@ -166,6 +167,7 @@ class SganConfig(SpatialGanConfig):
         "steps": 5000,
         "learning_rate": 5e-4,
         "weight_decay": 1e-5,
+        "colour_weight": 0.0,
     }
     global_channels: ClassVar[int] = 0
     waves: ClassVar[int] = 0
@@ -183,6 +185,7 @@ class PsganConfig(SpatialGanConfig):
         "batch_size": 25,
         "steps": 50_000,
         "learning_rate": 2e-4,
+        "colour_weight": 0.0,
     }
     global_channels: Annotated[int, Field(ge=0, le=2**14)] = 0  # one texture needs none
     waves: Annotated[int, Field(ge=0, le=100)] = 3  # in each of two directions

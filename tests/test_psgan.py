@@ -18,6 +18,7 @@ from train.textures.psgan import (
     Training,
     draw_crops,
     draw_noise,
+    measure_colours,
     sum_squares,
 )
 from train.textures.unfinished import Unfinished
@@ -32,8 +33,10 @@ CONFIG = PsganConfig(
     batch_size=2,
     steps=3,
     learning_rate=2e-4,
+    colour_weight=0.0,
     learn_wave_numbers=False,
 )
+COLOURS = tf.zeros((2, 3))
 EXEMPLAR = np.random.default_rng(1).random((28, 33, 3))
 
 
@@ -119,7 +122,7 @@ def test_a_step_of_each_network(training):
     noise = recorded_noise("plain", 3)
     loss = training.improve_discriminator(tf.constant(channels_last("plain/X")), noise)
     np.testing.assert_allclose(loss, RECORDED["plain/cost_d"], rtol=1e-6)
-    loss = training.improve_generator(noise)
+    loss = training.improve_generator(noise, COLOURS)
     np.testing.assert_allclose(loss, RECORDED["plain/cost_g"], rtol=1e-6)
     compared = [
         *recorded_weights(training.discriminator, "after_d", "dis"),
@@ -134,11 +137,27 @@ def test_a_step_of_each_network(training):
         np.testing.assert_array_equal(weight, RECORDED[f"plain/weights/wave{number}"])
 
 
+def test_the_discriminator_does_not_see_contrast_and_colours_are_held(training):
+    images = tf.constant(channels_last("plain/X"))
+    seen, seen_again = (training.discriminator(x).numpy() for x in (images, 0.5 * images))
+    np.testing.assert_allclose(seen_again, seen, rtol=0, atol=0.01)
+    assert np.abs(training.discriminator(images + 0.5) - seen).max() > 0.1
+    wanted = measure_colours(0.5 * images)
+    np.testing.assert_allclose(wanted[0], 0.5 * np.mean(images, axis=(0, 1, 2)), atol=1e-6)
+    np.testing.assert_allclose(wanted[1], 0.5 * np.std(images, axis=(0, 1, 2)), atol=1e-4)
+    config = CONFIG.model_copy(update={"colour_weight": 10.0, "learning_rate": 0.01})
+    held = Training(config, 0)
+    noise = draw_noise(CONFIG, 2, 4, 4, np.random.default_rng(0))
+    for _ in range(30):
+        held.improve_generator(noise, wanted)
+    np.testing.assert_allclose(measure_colours(held.model.generate(noise)), wanted, atol=0.05)
+
+
 def test_the_published_code_leaves_the_wave_numbers():
     for learns in (False, True):
         training = Training(CONFIG.model_copy(update={"learn_wave_numbers": learns}), 0)
         before = training.model.stage.get_weights()
-        training.improve_generator(draw_noise(CONFIG, 2, 4, 4, np.random.default_rng(0)))
+        training.improve_generator(draw_noise(CONFIG, 2, 4, 4, np.random.default_rng(0)), COLOURS)
         changes = [
             np.abs(new - old).max()
             for new, old in zip(training.model.stage.get_weights(), before, strict=True)
