@@ -131,6 +131,8 @@ class GotexConfig(TextureConfig):
 class SpatialGanConfig(TextureConfig):
     """What Spatial GAN and Periodic Spatial GAN have in common; a step trains both networks."""
 
+    paper = {"longest_side": 1024, "widths": [64, 128, 256, 512], "colour_weight": 0.0}
+
     widths: Annotated[list[Width], Field(min_length=1, max_length=7)] = [32, 64, 128]
     field: Annotated[int, Field(ge=2, le=64)] = 6  # the sides of the noise in training
     local_channels: Width = 20
@@ -158,17 +160,9 @@ class SpatialGanConfig(TextureConfig):
 
 
 class SganConfig(SpatialGanConfig):
-    paper = {
-        "longest_side": 1024,
-        "widths": [64, 128, 256, 512],
-        "field": 9,
-        "local_channels": 100,
-        "batch_size": 64,
-        "steps": 5000,
-        "learning_rate": 5e-4,
-        "weight_decay": 1e-5,
-        "colour_weight": 0.0,
-    }
+    paper = SpatialGanConfig.paper | {"field": 9, "local_channels": 100, "batch_size": 64}
+    paper |= {"steps": 5000, "learning_rate": 5e-4, "weight_decay": 1e-5}
+
     global_channels: ClassVar[int] = 0
     waves: ClassVar[int] = 0
     affine: ClassVar[bool] = False
@@ -177,16 +171,9 @@ class SganConfig(SpatialGanConfig):
 
 
 class PsganConfig(SpatialGanConfig):
-    paper = {
-        "longest_side": 1024,
-        "widths": [64, 128, 256, 512],
-        "local_channels": 30,
-        "global_channels": 60,
-        "batch_size": 25,
-        "steps": 50_000,
-        "learning_rate": 2e-4,
-        "colour_weight": 0.0,
-    }
+    paper = SpatialGanConfig.paper | {"local_channels": 30, "global_channels": 60}
+    paper |= {"batch_size": 25, "steps": 50_000, "learning_rate": 2e-4}
+
     global_channels: Annotated[int, Field(ge=0, le=2**14)] = 0  # one texture needs none
     waves: Annotated[int, Field(ge=0, le=100)] = 3  # in each of two directions
     affine: bool = False  # waves in any direction, not along columns and rows alone

@@ -260,12 +260,3 @@ def test_a_killed_training_goes_on_to_the_same_weights(config, tmp_path, monkeyp
         for name, value in whole.arrays().items():
             np.testing.assert_array_equal(model.arrays()[name], value)
     np.testing.assert_array_equal(sample(restored, 30, 31), sample(whole, 30, 31))
-
-
-def test_training_moves_the_mean_colour_to_the_exemplars():
-    exemplar = np.broadcast_to(np.array([0.9, 0.2, 0.6]), (20, 20, 3))
-    config = SganConfig(
-        widths=[4], field=3, local_channels=3, batch_size=2, steps=60, learning_rate=0.01
-    )
-    image = sample(METHOD.fit(exemplar, config, 0, lambda *_: None, None), 20, 20)
-    assert np.abs(image.mean(axis=(0, 1)) - exemplar[0, 0]).max() < 0.2
