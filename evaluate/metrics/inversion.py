@@ -19,7 +19,7 @@ INVERSION_METRICS = {
     "recovery": Metric("mean R^2", "{:.2f}", better="higher", bounds=(-math.inf, 1.0)),
     "recovered_elements": Metric("R^2 > 0.5", "{:g}", better="higher", bounds=_LEAST),
     "squared_norm": Metric("|z|^2/d_z", "{:.2f}", bounds=_LEAST),
-    "realism": Metric("realism", "{:+.2f}", better="higher"),
+    "realism": Metric("realism", "{:.2f}", better="higher"),
     "seconds": Metric("s an image", "{:.3g}", better="lower"),
     "passes": Metric("passes", "{:g}", better="lower"),
 }
