@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -14,8 +15,8 @@ from config import UserError
 from config.textures import GotexConfig
 from models.textures.gotex import build_generator
 from tests.conftest import eagerly
+from tests.killed_textures import train_killed
 from train.runtime.signals import Stopped
-from train.textures import unfinished
 from train.textures.gotex import METHOD, GotexNetwork, draw_noises
 from train.textures.gotex_features import halve, patch_features, patch_vectors
 from train.textures.gotex_optimisation import Optimisation
@@ -162,19 +163,8 @@ def assert_same(model, other):
 
 
 def test_a_killed_training_goes_on_to_the_same_weights(tmp_path, monkeypatch):
-    monkeypatch.setattr(unfinished, "_SECONDS_BETWEEN", 0)
     whole = fit(NETWORK)
-    kept = Unfinished(tmp_path / "state", "a purpose")
-
-    def kill(done, total):
-        if done == 2:
-            raise KeyboardInterrupt  # before its state is saved
-
-    with pytest.raises(KeyboardInterrupt):
-        fit(NETWORK, kept, kill)
-    steps = []
-    resumed = fit(NETWORK, kept, lambda *step: steps.append(step))
-    assert steps == [(2, 3), (3, 3)]
+    resumed = train_killed(partial(fit, NETWORK), tmp_path, monkeypatch)
     assert_same(whole, resumed)
     assert_same(whole, METHOD.restore(NETWORK, whole.arrays()))
     with pytest.raises(UserError, match="other settings or another image that did not end"):

@@ -1,5 +1,6 @@
 """Spatial GAN and Periodic Spatial GAN, held to steps recorded from the authors' code."""
 
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -10,7 +11,7 @@ import tensorflow as tf
 from config.textures import PsganConfig, SganConfig, load_texture_config
 from models.textures.psgan import NoiseStage, build_discriminator
 from tests.conftest import eagerly
-from train.textures import unfinished
+from tests.killed_textures import train_killed
 from train.textures.psgan import (
     METHOD,
     Noise,
@@ -21,7 +22,6 @@ from train.textures.psgan import (
     measure_colours,
     sum_squares,
 )
-from train.textures.unfinished import Unfinished
 
 RECORDED = dict(np.load(Path(__file__).parent / "recorded" / "textures" / "psgan.npz"))
 CONFIG = PsganConfig(
@@ -241,19 +241,8 @@ def fit(config, kept=None, on_progress=lambda *_: None):
     ],
 )
 def test_a_killed_training_goes_on_to_the_same_weights(config, tmp_path, monkeypatch):
-    monkeypatch.setattr(unfinished, "_SECONDS_BETWEEN", 0)
     whole = fit(config)
-    kept = Unfinished(tmp_path / "state", "a purpose")
-
-    def kill(done, total):
-        if done == 2:
-            raise KeyboardInterrupt  # before its state is saved
-
-    with pytest.raises(KeyboardInterrupt):
-        fit(config, kept, kill)
-    steps = []
-    resumed = fit(config, kept, lambda *step: steps.append(step))
-    assert steps == [(2, 3), (3, 3)]
+    resumed = train_killed(partial(fit, config), tmp_path, monkeypatch)
     restored = METHOD.restore(config, whole.arrays())
     for model in (resumed, restored):
         assert len(model.arrays()) == len(whole.arrays())

@@ -47,7 +47,7 @@ def make_texture(
     out: Path | None,
 ) -> None:
     """Learn a texture from one image; write the model, samples, a sheet and measures."""
-    exemplar = _read(path, Crop(*crop) if crop else None, config.longest_side)
+    exemplar = _read(path, crop, config.longest_side)
     height, width = size or exemplar.image.shape[:2]
     require_size(config, method, exemplar.image.shape[:2], "the image")
     require_size(config, method, (height, width), "the sample")
@@ -84,7 +84,7 @@ def compare_textures(
     """Make a sample of the exemplar's size with each method; write one sheet and one table."""
     configs = [config for _, config in compared.values()]
     longest_side = min(config.longest_side for config in configs)
-    exemplar = _read(path, Crop(*crop) if crop else None, longest_side)
+    exemplar = _read(path, crop, longest_side)
     size = exemplar.image.shape[:2]
     for method, config in compared.values():
         require_size(config, method, size, "the image")
@@ -137,10 +137,10 @@ def sample_texture(
     print(f"all of it is in {made.path}")
 
 
-def _read(path: Path | None, crop: Crop | None, longest_side: int) -> Exemplar:
+def _read(path: Path | None, crop: Sequence[int] | None, longest_side: int) -> Exemplar:
     if path is None:
         return make_exemplar(seed=0)
-    exemplar = read_exemplar(path, crop, longest_side)
+    exemplar = read_exemplar(path, Crop(*crop) if crop else None, longest_side)
     if exemplar.remark:
         print(f"{path}: {exemplar.remark}")
     return exemplar

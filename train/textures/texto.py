@@ -78,9 +78,7 @@ class Texto:
             scale = self.scales[number]
             chosen = choose_patches(image, scale, self.config.patch_size, tile)
             if number:
-                factor = 2 ** (number - 1)
-                image = average_patches(chosen, scale.doubled, 2, tile)
-                image = image[: -(-height // factor), : -(-width // factor)]
+                image = begin_scale(chosen, scale, number - 1, (height, width), tile)
             on_progress(self.config.scales - number, self.config.scales)
         return average_patches(chosen, self._unfold(scale.targets), 1, tile)
 
@@ -118,7 +116,6 @@ def estimate(
     Input: an image (height, width, 3) in [0, 1].
     """
     generator = np.random.default_rng(seed)
-    height, width = exemplar.shape[:2]
     mean, texton = compute_texton(resize_to_scale(exemplar, config.scales - 1))
     image = draw_field(mean, texton, *texton.shape[:2], generator)
     law = _gaussian_law(mean, texton, config.patch_size)
@@ -133,9 +130,7 @@ def estimate(
         scales.append(Scale(targets, potentials, doubled))
         if number:
             chosen = choose_patches(image, scales[-1], config.patch_size)
-            factor = 2 ** (number - 1)
-            image = average_patches(chosen, doubled, 2)
-            image = image[: -(-height // factor), : -(-width // factor)]
+            image = begin_scale(chosen, scales[-1], number - 1, exemplar.shape[:2])
             law = _mixture_law(image, config, generator)
     return Texto(config, mean, texton, scales[::-1])
 
@@ -164,6 +159,21 @@ def choose_patches(
         found = assign(points, scale.targets, scale.potentials).numpy()
         chosen.append(found.reshape(patches.shape[:2]))
     return np.concatenate(chosen)
+
+
+def begin_scale(
+    chosen: np.ndarray,
+    coarser: Scale,
+    number: int,
+    size: tuple[int, int],
+    is_periodic: bool = False,
+) -> np.ndarray:
+    """The image with which a scale begins, from the patches chosen at the coarser one.
+
+    `size` (height, width) is that of the finest scale.
+    """
+    height, width = (-(-side // 2**number) for side in size)
+    return average_patches(chosen, coarser.doubled, 2, is_periodic)[:height, :width]
 
 
 def choose_targets(

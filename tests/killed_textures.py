@@ -1,0 +1,26 @@
+"""Texture trainings that are killed and go on, for tests."""
+
+import pytest
+
+from train.textures import unfinished
+from train.textures.unfinished import Unfinished
+
+
+def train_killed(fit, folder, monkeypatch):
+    """The model of three steps, of which a kill ends the second before its state is saved.
+
+    `fit(kept, on_progress)` trains.
+    """
+    monkeypatch.setattr(unfinished, "_SECONDS_BETWEEN", 0)
+    kept = Unfinished(folder / "state", "a purpose")
+
+    def kill(done, total):
+        if done == 2:
+            raise KeyboardInterrupt  # before its state is saved
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(kept, kill)
+    steps = []
+    resumed = fit(kept, lambda *step: steps.append(step))
+    assert steps == [(2, 3), (3, 3)]
+    return resumed
