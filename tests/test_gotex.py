@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 
 from config import UserError
-from config.textures import GotexConfig
+from config.textures.gotex import GotexConfig
 from models.textures.gotex import build_generator
 from tests.conftest import eagerly
 from tests.killed_textures import train_killed

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models.backbones.normalisation import MinibatchStddev, PixelNorm
+from models.normalisation import MinibatchStddev, PixelNorm
 
 RECORDED = np.load(Path(__file__).parent / "recorded" / "backbones" / "stylegan.npz")
 IMAGES = RECORDED["blocks/mbstd_x"]  # (8, 4, 4, 6)

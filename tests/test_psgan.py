@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from config.textures import PsganConfig, SganConfig, load_texture_config
+from config.textures import load_texture_config
+from config.textures.psgan import PsganConfig, SganConfig
 from models.textures.psgan import NoiseStage, build_discriminator
 from tests.conftest import eagerly
 from tests.killed_textures import train_killed

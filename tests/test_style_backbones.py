@@ -9,10 +9,10 @@ import yaml
 from config import Config, UserError, load
 from config.backbones import BACKBONES
 from models.backbones import BUILDERS
-from models.backbones.normalisation import MinibatchStddev
 from models.backbones.stylegan2 import build_discriminator, build_synthesis
 from models.backbones.stylegan3 import build_synthesis as build_stylegan3
 from models.backbones.styles import build_mapper
+from models.normalisation import MinibatchStddev
 from tests.backbones.recordings import assert_close
 from tests.conftest import TINY, eagerly, merge
 from train.runs.checkpoints import Checkpoints

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from config.textures import TextoConfig
+from config.textures.texto import TextoConfig
 from train.textures import texto
 from train.textures.gaussian_field import compute_texton, field_from_noise, patch_covariance
 from train.textures.optimal_transport import stochastic_ascent

@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from config import UserError
-from config.textures import COMPARED, GotexConfig, load_compared, load_texture_config
+from config.textures import COMPARED, load_compared, load_texture_config
+from config.textures.gotex import GotexConfig
 from data.exemplars import Crop, make_bricks, make_exemplar, read_exemplar
 from evaluate.textures import sizes
 from evaluate.textures.sheet import lay_out

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from config import UserError
 from config.loading import to_yaml
-from config.textures import TextureConfig
+from config.textures.base import TextureConfig
 from data.exemplars import Crop, Exemplar, make_exemplar, read_exemplar
 from data.storage import NewFolder, save_image
 from evaluate.features.networks import FeatureNetwork, load_spatial_features

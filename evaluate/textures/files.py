@@ -11,7 +11,8 @@ import numpy as np
 
 from config import UserError, first_line, reason
 from config.loading import parse_yaml, read_text, to_yaml
-from config.textures import SECTIONS, TextureConfig, validate_texture_config
+from config.textures import SECTIONS, validate_texture_config
+from config.textures.base import TextureConfig
 from train.textures.method import TextureModel
 
 _SETTINGS, _ARRAYS = "model.yaml", "model.npz"

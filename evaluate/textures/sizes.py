@@ -4,7 +4,7 @@ import os
 import re
 
 from config import UserError
-from config.textures import TextureConfig
+from config.textures.base import TextureConfig
 
 _MEASURED = 5  # pixels: the measures compare patches of 5x5
 

@@ -11,9 +11,9 @@ import keras
 from keras import KerasTensor
 
 from config.backbones.karras import KarrasConfig
-from models.backbones.normalisation import MinibatchStddev
 from models.layers import EqualizedConv2D, EqualizedDense
 from models.networks import Networks
+from models.normalisation import MinibatchStddev
 
 FIRST_SIZE = 4
 

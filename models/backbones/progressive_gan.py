@@ -14,8 +14,8 @@ from config.backbones.karras import ProgressiveGanConfig
 from models.backbones.growing_discriminator import build_discriminator
 from models.backbones.growth import GAIN, GrowingNetworks, LevelOfDetail, fade_images
 from models.backbones.heads import FIRST_SIZE
-from models.backbones.normalisation import PixelNorm
 from models.layers import Bias, EqualizedConv2D, EqualizedDense
+from models.normalisation import PixelNorm
 from models.resampling import Resample2x
 
 

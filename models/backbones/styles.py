@@ -14,9 +14,9 @@ from config.backbones.stylegan import StyledConfig
 from config.sections import TrainConfig
 from models.backbones.growth import LevelOfDetail
 from models.backbones.heads import KarrasNetworks
-from models.backbones.normalisation import PixelNorm
 from models.layers import EqualizedDense, Shape
 from models.networks import ParameterGroup
+from models.normalisation import PixelNorm
 from models.operations import mean_of_batch
 
 

@@ -11,7 +11,7 @@ from functools import partial
 import numpy as np
 import tensorflow as tf
 
-from config.textures import GotexConfig
+from config.textures.gotex import GotexConfig
 from models.textures.gotex import build_generator, coarsest_sides, noise_sizes
 from train.textures.gotex_features import Features, network_features, patch_features
 from train.textures.gotex_optimisation import Optimisation

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import tensorflow as tf
 
-from config.textures import GotexConfig
+from config.textures.gotex import GotexConfig
 from train.adam import Adam
 from train.textures.method import OnProgress
 from train.textures.optimal_transport import averaged_ascent, dual_value, normalised_ascent

@@ -1,6 +1,6 @@
 """The texture methods by name. See `METHODS`.
 
-A method is a file beside this one, an entry here, and its settings in `config/textures.py`.
+A method is a file beside this one, an entry here, and its settings in `config/textures/`.
 """
 
 from train.textures import gotex, psgan, texto

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from config.textures import SpatialGanConfig
+from config.textures.psgan import SpatialGanConfig
 from models.textures.psgan import NoiseStage, build_discriminator, build_generator
 from train.adam import Adam
 from train.textures.method import Method, OnProgress

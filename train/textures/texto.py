@@ -16,7 +16,7 @@ import scipy.ndimage
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
-from config.textures import TextoConfig
+from config.textures.texto import TextoConfig
 from train.textures.gaussian_field import compute_texton, draw_field, patch_covariance
 from train.textures.method import Method, OnProgress
 from train.textures.optimal_transport import assign, stochastic_ascent

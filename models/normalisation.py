@@ -1,16 +1,19 @@
-"""Normalisation layers that several GANs share: `PixelNorm` and `MinibatchStddev`.
+"""Normalisation layers that several GANs share, `BatchNormalization` among them.
 
-Both compute in float32 under every dtype policy: squares overflow in float16.
+All compute in float32 under every dtype policy: squares overflow in float16.
 """
 
+from functools import partial
 from typing import Any
 
 import keras
 from keras import KerasTensor, ops
 
 from models.layers import Shape
+from models.operations import mean_of_batch
 
 _EPSILON = 1e-8
+_DEVIATION = 0.02  # of the scales with which batch normalisation begins
 
 
 @keras.saving.register_keras_serializable(package="dlsgan")
@@ -89,6 +92,60 @@ class MinibatchStddev(keras.layers.Layer):
             "group_size": self.group_size,
             "features": self.features,
         }
+
+
+@keras.saving.register_keras_serializable(package="dlsgan")
+class BatchNormalization(keras.layers.Layer):
+    """`(x - mean) / sqrt(variance + epsilon) * gamma + beta` for each channel.
+
+    In training, mean and population variance are the batch's, of which each of `replicas` may hold
+    a part. Moving averages follow them: 0.9 of the former value, 0.1 of the batch's. As PyTorch's
+    and unlike Keras', they take n / (n - 1) times the variance of n values. Otherwise the moving
+    averages serve as mean and variance: an addition to the authors' code, which always takes the
+    batch's. All is float32 under every dtype policy, up to the output.
+
+    Input and output: (..., channels).
+    """
+
+    momentum = 0.9
+    replicas = 1
+
+    def __init__(
+        self, epsilon: float, seed: keras.random.SeedGenerator | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(autocast=False, **kwargs)
+        self.epsilon = epsilon
+        self.seed = seed
+
+    def build(self, input_shape: Shape) -> None:
+        around_one = keras.initializers.RandomNormal(1.0, _DEVIATION, seed=self.seed)
+        add = partial(self.add_weight, (input_shape[-1],), autocast=False)
+        self.gamma = add(around_one, name="gamma")
+        self.beta = add("zeros", name="beta")
+        self.moving_mean = add("zeros", trainable=False, name="moving_mean")
+        self.moving_variance = add("ones", trainable=False, name="moving_variance")
+
+    def call(self, inputs: KerasTensor, training: bool = False) -> KerasTensor:
+        inputs = ops.cast(inputs, "float32")
+        if training:
+            axes = tuple(range(len(inputs.shape) - 1))
+            mean = mean_of_batch(inputs, axes, self.replicas)
+            centred = inputs - mean
+            variance = mean_of_batch(ops.square(centred), axes, self.replicas)
+            self._follow(mean, variance, ops.size(inputs) // inputs.shape[-1] * self.replicas)
+        else:
+            centred, variance = inputs - self.moving_mean, self.moving_variance
+        outputs = centred * (self.gamma * ops.rsqrt(variance + self.epsilon)) + self.beta
+        return ops.cast(outputs, self.compute_dtype)
+
+    def _follow(self, mean: KerasTensor, variance: KerasTensor, count: KerasTensor) -> None:
+        count = ops.cast(count, "float32")
+        variance = variance * count / ops.maximum(count - 1.0, 1.0)
+        for moving, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            moving.assign(self.momentum * moving + (1.0 - self.momentum) * value)
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"epsilon": self.epsilon}
 
 
 def _largest_divisor(number: int | KerasTensor, limit: int) -> int | KerasTensor:

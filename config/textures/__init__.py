@@ -1,0 +1,72 @@
+"""The settings of texture models, a file for each family. See `load_texture_config`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from config.errors import UserError
+from config.loading import override
+from config.messages import explain
+from config.textures.base import TextureConfig
+from config.textures.gotex import GotexConfig
+from config.textures.psgan import PsganConfig, SganConfig
+from config.textures.texto import TextoConfig
+
+SECTIONS: dict[str, type[TextureConfig]] = {
+    "texto": TextoConfig,
+    "gotex": GotexConfig,
+    "sgan": SganConfig,
+    "psgan": PsganConfig,
+}
+COMPARED: dict[str, tuple[str, list[str]]] = {  # name: (method, what differs from its defaults)
+    "texto": ("texto", []),
+    "gotex": ("gotex", []),
+    "gotex_network": ("gotex", ["form=network"]),
+    "sgan": ("sgan", []),
+    "psgan": ("psgan", []),
+}
+
+
+def load_texture_config(
+    method: str, overrides: Sequence[str] = (), preset: str | None = None
+) -> TextureConfig:
+    """The settings of a method with `KEY=VALUE` overrides, over the authors' with preset "paper".
+
+    Raises UserError for an unknown key, a wrong type or a value out of range.
+    """
+    given: dict[str, Any] = {}
+    for text in overrides:
+        override(given, text, example="steps=300")
+    section = SECTIONS[method]
+    values = (section.preset(given) if preset else {}) | given
+    return validate_texture_config(method, values, "--set")
+
+
+def load_compared(
+    overrides: Sequence[str] = (), preset: str | None = None
+) -> dict[str, tuple[str, TextureConfig]]:
+    """{name: (method, settings)} of all that is compared; overrides are NAME.KEY=VALUE.
+
+    Raises UserError as `load_texture_config` does, and for an override of something else.
+    """
+    given: dict[str, list[str]] = {name: [] for name in COMPARED}
+    for text in overrides:
+        name, _, rest = text.partition(".")
+        if name not in COMPARED:
+            raise UserError(
+                f"--set takes NAME.KEY=VALUE with one of {', '.join(COMPARED)}. Received: {text}"
+            )
+        given[name].append(rest)
+    return {
+        name: (method, load_texture_config(method, [*own, *given[name]], preset))
+        for name, (method, own) in COMPARED.items()
+    }
+
+
+def validate_texture_config(method: str, values: dict[str, Any], where: str) -> TextureConfig:
+    """The settings of a method from a mapping. Raises UserError, which begins with `where`."""
+    try:
+        return SECTIONS[method].model_validate(values)
+    except ValidationError as error:
+        raise UserError(f"{where}: {explain(error, SECTIONS[method])}") from error
