@@ -115,12 +115,11 @@ class BatchNormalization(keras.layers.Layer):
     ) -> None:
         super().__init__(autocast=False, **kwargs)
         self.epsilon = epsilon
-        self.seed = seed
+        self._start = partial(keras.initializers.RandomNormal, 1.0, _DEVIATION, seed=seed)
 
     def build(self, input_shape: Shape) -> None:
-        around_one = keras.initializers.RandomNormal(1.0, _DEVIATION, seed=self.seed)
         add = partial(self.add_weight, (input_shape[-1],), autocast=False)
-        self.gamma = add(around_one, name="gamma")
+        self.gamma = add(self._start(), name="gamma")
         self.beta = add("zeros", name="beta")
         self.moving_mean = add("zeros", trainable=False, name="moving_mean")
         self.moving_variance = add("ones", trainable=False, name="moving_variance")

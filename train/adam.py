@@ -17,7 +17,7 @@ class Adam:
     def __init__(
         self,
         variables: Sequence[tf.Variable],
-        learning_rate: float,
+        learning_rate: float | tf.Variable,
         beta_1: float = 0.9,
         beta_2: float = 0.999,
         epsilon: float = 1e-8,

@@ -11,6 +11,7 @@ from config.messages import explain
 from config.textures.base import TextureConfig
 from config.textures.gotex import GotexConfig
 from config.textures.psgan import PsganConfig, SganConfig
+from config.textures.singan import SinganConfig
 from config.textures.texto import TextoConfig
 
 SECTIONS: dict[str, type[TextureConfig]] = {
@@ -18,6 +19,7 @@ SECTIONS: dict[str, type[TextureConfig]] = {
     "gotex": GotexConfig,
     "sgan": SganConfig,
     "psgan": PsganConfig,
+    "singan": SinganConfig,
 }
 COMPARED: dict[str, tuple[str, list[str]]] = {  # name: (method, what differs from its defaults)
     "texto": ("texto", []),
@@ -25,6 +27,7 @@ COMPARED: dict[str, tuple[str, list[str]]] = {  # name: (method, what differs fr
     "gotex_network": ("gotex", ["form=network"]),
     "sgan": ("sgan", []),
     "psgan": ("psgan", []),
+    "singan": ("singan", []),
 }
 
 
@@ -35,12 +38,32 @@ def load_texture_config(
 
     Raises UserError for an unknown key, a wrong type or a value out of range.
     """
-    given: dict[str, Any] = {}
-    for text in overrides:
-        override(given, text, example="steps=300")
+    given = _parse(overrides)
     section = SECTIONS[method]
     values = (section.preset(given) if preset else {}) | given
     return validate_texture_config(method, values, "--set")
+
+
+def change_samples(method: str, config: TextureConfig, overrides: Sequence[str]) -> TextureConfig:
+    """The settings of a learned model with `KEY=VALUE` overrides of keys in `of_samples`.
+
+    Raises UserError as `load_texture_config` does, and for a key that only learning reads.
+    """
+    given = _parse(overrides)
+    for key in given:
+        if key not in config.of_samples:
+            raise UserError(
+                f"--set: of a learned {method} model this takes "
+                f"{', '.join(config.of_samples) or 'no key'}. Received: {key}"
+            )
+    return validate_texture_config(method, config.model_dump() | given, "--set")
+
+
+def _parse(overrides: Sequence[str]) -> dict[str, Any]:
+    given: dict[str, Any] = {}
+    for text in overrides:
+        override(given, text, example="steps=300")
+    return given
 
 
 def load_compared(

@@ -23,6 +23,11 @@ class TextureConfig(BaseModel):
         return cls.paper
 
     @property
+    def of_samples(self) -> tuple[str, ...]:
+        """The keys on which samples of a learned model depend, and so may still change."""
+        return ()
+
+    @property
     def smallest_side(self) -> int:
         """The shortest side, in pixels, of an exemplar and of a sample."""
         raise NotImplementedError

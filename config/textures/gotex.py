@@ -55,6 +55,12 @@ class GotexConfig(TextureConfig):
         return self
 
     @property
+    def of_samples(self) -> tuple[str, ...]:
+        if self.form == "network":
+            return ()
+        return ("steps", "synthesis_patches", "potential_steps", "learning_rate")
+
+    @property
     def smallest_side(self) -> int:
         side = self.patch_size
         for _ in range(self.scales - 1):

@@ -63,3 +63,7 @@ class PsganConfig(SpatialGanConfig):
     affine: bool = False  # waves in any direction, not along columns and rows alone
     learn_wave_numbers: bool = True  # the published code leaves them as they begin
     quilt: Annotated[int, Field(ge=0, le=2**14)] = 0  # sides of squares with their own globals
+
+    @property
+    def of_samples(self) -> tuple[str, ...]:
+        return ("quilt",)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from config import UserError
-from config.textures import SECTIONS, load_compared, load_texture_config
+from config.textures import SECTIONS, change_samples, load_compared, load_texture_config
 from data.paths import require_file
 from data.storage import NewFolder
 from evaluate.options import LARGEST_SEED
@@ -114,12 +114,17 @@ def texture_sample(
     tile: Annotated[bool, typer.Option("--tile", help="images that repeat without a seam")] = False,
     count: CountOption = 1,
     seed: SeedOption = 0,
+    overrides: Annotated[
+        list[str],
+        typer.Option("--set", metavar="KEY=VALUE", help="a setting of samples: start_scale=2"),
+    ] = [],
     out: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="a new folder [one in MODEL_DIR]")
     ] = None,
 ) -> None:
     """Make more images of any size with a texture model."""
     method, config = read_settings(model)
+    config = change_samples(method, config, overrides)
     wanted = parse_size(size)
     require_size(config, method, wanted, "--size", tile)
     _require_inputs(None, out)

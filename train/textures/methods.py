@@ -3,7 +3,7 @@
 A method is a file beside this one, an entry here, and its settings in `config/textures/`.
 """
 
-from train.textures import gotex, psgan, texto
+from train.textures import gotex, psgan, singan_training, texto
 from train.textures.method import Method
 
 METHODS: dict[str, Method] = {
@@ -11,4 +11,5 @@ METHODS: dict[str, Method] = {
     "gotex": gotex.METHOD,
     "sgan": psgan.METHOD,
     "psgan": psgan.METHOD,
+    "singan": singan_training.METHOD,
 }

@@ -1,0 +1,147 @@
+"""SinGAN: a pyramid of generators, of which each adds detail to what the coarser ones made.
+
+Shaham, Dekel and Michaeli, "SinGAN: learning a generative model from a single natural image"
+(2019). See `Singan`, which makes images; `train.textures.singan_training` trains it.
+"""
+
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+import scipy.ndimage
+import tensorflow as tf
+
+from config import UserError
+from config.textures.singan import SinganConfig
+from models.textures.singan import PADDING, build_generator
+from train.textures.method import OnProgress
+from train.textures.pyramid import resize
+
+Size = tuple[int, int]  # height and width in pixels
+
+
+class Singan:
+    """Generators, and amplitudes of their noise, of all scales from the coarsest.
+
+    `fixed_noise` is that of the coarsest scale with which they make the exemplar.
+    """
+
+    def __init__(
+        self,
+        config: SinganConfig,
+        sizes: Sequence[Size],
+        ratio: float,
+        seeds: keras.random.SeedGenerator,
+    ) -> None:
+        if config.start_scale >= len(sizes):
+            raise UserError(
+                f"start_scale: this image has scales 0 to {len(sizes) - 1}. "
+                f"Received: {config.start_scale}"
+            )
+        self.config = config
+        self.sizes = sizes
+        self.ratio = ratio
+        widths = [config.width_of(scale) for scale in range(len(sizes))]
+        self.generators = [build_generator(width, seeds) for width in widths]
+        self.amplitudes = tf.Variable(tf.ones(len(sizes)))
+        self.fixed_noise = tf.Variable(tf.zeros((*sizes[0], 3)))
+        self._run = [tf.function(generator, reduce_retracing=True) for generator in self.generators]
+
+    def draw_noise(self, scale: int, size: Size, generator: np.random.Generator) -> np.ndarray:
+        """N(0, 1), (height, width, 3): the same in all channels at the coarsest scale."""
+        noise = generator.standard_normal((*size, 3 if scale else 1), np.float32)
+        return np.broadcast_to(noise, (*size, 3))
+
+    def generate(
+        self, scale: int, noise: np.ndarray, coarser: np.ndarray | None, tile: bool = False
+    ) -> np.ndarray:
+        """The image of a scale, as large as its noise; with `tile`, it repeats if `coarser` does.
+
+        `coarser` is the image of the scale below; the coarsest has none.
+        """
+        previous = self.enlarge(coarser, noise.shape[:2], tile)
+        inputs = [pad(self.amplitudes[scale].numpy() * noise, tile), previous]
+        return self._run[scale]([x[None] for x in inputs], training=False)[0].numpy()
+
+    def enlarge(self, coarser: np.ndarray | None, size: Size, tile: bool = False) -> np.ndarray:
+        """What a scale's generator takes of the coarser image: (height + 10, width + 10, 3).
+
+        The rounded sizes of a sample may ask for more than the ratio gives; then it is stretched.
+        """
+        if coarser is None:
+            return pad(np.zeros((*size, 3), np.float32))
+        if tile:
+            return pad(resize(coarser, 1.0, size, is_periodic=True), tile)
+        padded = pad(resize(coarser, 1.0 / self.ratio)[: size[0], : size[1]])
+        wanted = [side + 2 * PADDING for side in size]
+        if list(padded.shape[:2]) == wanted:
+            return padded
+        factors = [new / old for new, old in zip(wanted, padded.shape[:2], strict=True)]
+        return scipy.ndimage.zoom(padded, (*factors, 1), order=1)
+
+    def reconstruct(self, scales: int) -> np.ndarray | None:
+        """What the first so many scales make of the exemplar: (height, width, 3); None of 0."""
+        image = None
+        for scale in range(scales):
+            noise = np.zeros((*self.sizes[scale], 3), np.float32) if scale else self.fixed_noise
+            image = self.generate(scale, np.asarray(noise), image)
+        return image
+
+    def draw(self, scales: int, generator: np.random.Generator) -> np.ndarray | None:
+        """A random image of the first so many scales, of the exemplar's size; None of 0."""
+        image = None
+        for scale in range(scales):
+            noise = self.draw_noise(scale, self.sizes[scale], generator)
+            image = self.generate(scale, noise, image)
+        return image
+
+    def sample(
+        self, height: int, width: int, seed: int, tile: bool, on_progress: OnProgress
+    ) -> np.ndarray:
+        """An image (height, width, 3) with values about [0, 1]; with `tile`, one that repeats.
+
+        Scales below `start_scale` reconstruct the exemplar, whose layout is then stretched.
+        """
+        generator = np.random.default_rng(seed)
+        start, finest = self.config.start_scale, self.sizes[-1]
+        image = self.reconstruct(start)
+        for scale in range(start, len(self.sizes)):
+            size = tuple(
+                round(wanted / side * here)
+                for wanted, side, here in zip(
+                    (height, width), finest, self.sizes[scale], strict=True
+                )
+            )
+            image = self.generate(scale, self.draw_noise(scale, size, generator), image, tile)
+            on_progress(scale + 1, len(self.sizes))
+        return 0.5 + 0.5 * image
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """What `restore` takes."""
+        arrays = {
+            "sizes": np.array(self.sizes),
+            "ratio": np.array(self.ratio),
+            "amplitudes": self.amplitudes.numpy(),
+            "fixed_noise": self.fixed_noise.numpy(),
+        }
+        for scale, generator in enumerate(self.generators):
+            arrays |= {f"scale_{scale}_{i}": x for i, x in enumerate(generator.get_weights())}
+        return arrays
+
+
+def pad(image: np.ndarray, tile: bool = False) -> np.ndarray:
+    """(height + 10, width + 10, 3) with zeros, or with `tile` the other edges, around an image."""
+    borders = ((PADDING, PADDING), (PADDING, PADDING), (0, 0))
+    return np.pad(image, borders, "wrap" if tile else "constant")
+
+
+def restore(config: SinganConfig, arrays: dict[str, np.ndarray]) -> Singan:
+    """The model of what its `arrays` returned."""
+    sizes = [tuple(size) for size in arrays["sizes"].tolist()]
+    model = Singan(config, sizes, float(arrays["ratio"]), keras.random.SeedGenerator(0))
+    model.amplitudes.assign(arrays["amplitudes"])
+    model.fixed_noise.assign(arrays["fixed_noise"])
+    for scale, generator in enumerate(model.generators):
+        count = len(generator.weights)
+        generator.set_weights([arrays[f"scale_{scale}_{i}"] for i in range(count)])
+    return model
