@@ -8,12 +8,11 @@ import tensorflow as tf
 
 from config import UserError
 from data.images import BadImageError, decode_file
+from data.made_exemplars import MADE
 from data.paths import require_file
 from data.sources.base import printable, read_file
 
 _MADE_SIDE = 128
-_BRICK_HEIGHT, _BRICK_WIDTH, _MORTAR = 16, 32, 2  # pixels
-_BRICK_COLOUR, _MORTAR_COLOUR = (0.62, 0.29, 0.21), (0.75, 0.73, 0.69)
 
 
 class Crop(NamedTuple):
@@ -34,31 +33,10 @@ class Exemplar(NamedTuple):
     remark: str  # what the user should know of the file; "" for most
 
 
-def make_exemplar(seed: int) -> Exemplar:
-    """128x128 pixels of a made brick wall, and its neighbours to the right."""
-    wall = make_bricks(_MADE_SIDE, 2 * _MADE_SIDE, seed)
-    return Exemplar("bricks", wall[:, :_MADE_SIDE], wall[:, _MADE_SIDE:], "")
-
-
-def make_bricks(height: int, width: int, seed: int) -> np.ndarray:
-    """A running-bond brick wall: uint8 (height, width, 3).
-
-    Bricks of 32x16 pixels differ a little in colour and place; noise makes their grain.
-    """
-    generator = np.random.default_rng(seed)
-    rows, columns = np.indices((height, width))
-    course = rows // _BRICK_HEIGHT
-    courses, bricks = height // _BRICK_HEIGHT + 1, width // _BRICK_WIDTH + 2
-    jitter = generator.integers(0, 2, courses)
-    shifted = columns + course % 2 * (_BRICK_WIDTH // 2) + jitter[course]
-    brick = shifted // _BRICK_WIDTH
-    is_mortar = (rows % _BRICK_HEIGHT < _MORTAR) | (shifted % _BRICK_WIDTH < _MORTAR)
-    tones = generator.normal(0.0, 0.05, (courses, bricks, 1)) + generator.normal(
-        0.0, 0.02, (courses, bricks, 3)
-    )
-    colours = np.where(is_mortar[:, :, None], _MORTAR_COLOUR, _BRICK_COLOUR + tones[course, brick])
-    grain = generator.normal(0.0, 0.03, (height, width, 1))
-    return np.uint8(np.rint(np.clip(colours + grain, 0.0, 1.0) * 255.0))
+def make_exemplar(name: str, seed: int) -> Exemplar:
+    """128x128 pixels of a texture in `MADE`, and its neighbours to the right."""
+    wide = MADE[name](_MADE_SIDE, 2 * _MADE_SIDE, seed)
+    return Exemplar(name, wide[:, :_MADE_SIDE], wide[:, _MADE_SIDE:], "")
 
 
 def read_exemplar(path: Path, crop: Crop | None, longest_side: int) -> Exemplar:

@@ -5,12 +5,14 @@ import signal
 
 import numpy as np
 import pytest
+import scipy.ndimage
 from PIL import Image
 
 from config import UserError
 from config.textures import COMPARED, load_compared, load_texture_config
 from config.textures.gotex import GotexConfig
-from data.exemplars import Crop, make_bricks, make_exemplar, read_exemplar
+from data.exemplars import Crop, make_exemplar, read_exemplar
+from data.made_exemplars import make_bricks
 from evaluate.textures import sizes
 from evaluate.textures.sheet import lay_out
 from tests.conftest import assert_user_error, eagerly, read_files
@@ -182,13 +184,23 @@ def test_all_methods_on_one_sheet(command, photo, tmp_path):
 
 
 def test_the_made_exemplar_is_a_wall_of_bricks():
-    exemplar = make_exemplar(0)
+    exemplar = make_exemplar("bricks", 0)
     assert exemplar.image.shape == exemplar.other.shape == (128, 128, 3)
-    np.testing.assert_array_equal(exemplar.image, make_exemplar(0).image)
-    assert np.any(exemplar.image != make_exemplar(1).image)
+    np.testing.assert_array_equal(exemplar.image, make_exemplar("bricks", 0).image)
+    assert np.any(exemplar.image != make_exemplar("bricks", 1).image)
     rows = exemplar.image.astype(float).mean(axis=(1, 2))  # courses repeat after 16 pixels
     assert np.corrcoef(rows[:-16], rows[16:])[0, 1] > 0.8
     assert np.corrcoef(rows[:-8], rows[8:])[0, 1] < 0.2
+
+
+def test_the_made_cobbles_are_stones_of_one_tone_between_dark_gaps():
+    cobbles = make_exemplar("cobbles", 0)
+    assert cobbles.image.shape == cobbles.other.shape == (128, 128, 3)
+    grey = np.hstack([cobbles.image, cobbles.other]).mean(axis=2)
+    stones, count = scipy.ndimage.label(grey > 80)
+    sizes = scipy.ndimage.sum_labels(np.ones_like(grey), stones, range(1, count + 1))
+    assert 128 * 256 / 14**2 * 0.7 < np.count_nonzero(sizes > 30) < 128 * 256 / 14**2 * 1.4
+    assert 0.1 < np.mean(grey < 80) < 0.5
 
 
 @pytest.mark.parametrize(("mode", "shape"), [("L", (9, 7)), ("RGBA", (9, 7, 4))])
@@ -287,7 +299,10 @@ def test_a_mistake_is_told_in_one_line(command, photo, tmp_path, arguments, mess
 
 
 def test_a_crop_needs_an_image_and_an_override_of_all_methods_a_name(command):
-    assert_user_error(*command("texture", "--crop", "20x20")[::2], "--crop takes an IMAGE")
+    message = "--crop takes an image file to cut from. Received: made:bricks"
+    assert_user_error(*command("texture", "--crop", "20x20")[::2], message)
+    message = "IMAGE takes a path or one of made:bricks, made:cobbles. Received: made:grass"
+    assert_user_error(*command("texture", "made:grass")[::2], message)
     code, _, errors = command("texture-compare", "--set", "steps=3")
     assert_user_error(
         code, errors, f"--set takes NAME.KEY=VALUE with one of {', '.join(COMPARED)}. R"

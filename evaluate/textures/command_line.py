@@ -12,7 +12,7 @@ from data.paths import require_file
 from data.storage import NewFolder
 from evaluate.options import LARGEST_SEED
 from evaluate.textures.files import read_settings
-from evaluate.textures.sizes import parse_crop, parse_size, require_size
+from evaluate.textures.sizes import made_name, parse_crop, parse_size, require_size
 from train.runtime.startup import import_tensorflow
 
 _MOST_SAMPLES = 1000
@@ -43,7 +43,7 @@ def _check_features(text: str | None) -> str | None:
 
 
 Image = Annotated[
-    Path | None, typer.Argument(metavar="IMAGE", help="any size and mode [a made brick wall]")
+    str, typer.Argument(metavar="IMAGE", help="any size and mode; made:bricks, made:cobbles")
 ]
 CropOption = Annotated[
     str | None,
@@ -73,7 +73,7 @@ NewFolderOption = Annotated[
 
 @app.command("texture")
 def texture(
-    image: Image = None,
+    image: Image = "made:bricks",
     method: Annotated[
         str,
         typer.Option(
@@ -99,7 +99,7 @@ def texture(
     if wanted:
         require_size(config, method, wanted, "--size")
     place = _parse_crop(image, crop)
-    _require_inputs(image, out)
+    _require_free(out)
     _with_tensorflow().make_texture(
         image, place, method, config, wanted, count, seed, features, out
     )
@@ -127,13 +127,13 @@ def texture_sample(
     config = change_samples(method, config, overrides)
     wanted = parse_size(size)
     require_size(config, method, wanted, "--size", tile)
-    _require_inputs(None, out)
+    _require_free(out)
     _with_tensorflow().sample_texture(model, method, config, wanted, count, seed, tile, out)
 
 
 @app.command("texture-compare")
 def texture_compare(
-    image: Image = None,
+    image: Image = "made:bricks",
     seed: SeedOption = 0,
     overrides: Annotated[
         list[str],
@@ -147,19 +147,20 @@ def texture_compare(
     """Learn one image with every method: one sheet and one table, beside references."""
     compared = load_compared(overrides, preset)
     place = _parse_crop(image, crop)
-    _require_inputs(image, out)
+    _require_free(out)
     _with_tensorflow().compare_textures(image, place, compared, seed, features, out)
 
 
-def _parse_crop(image: Path | None, crop: str | None) -> tuple[int, ...] | None:
-    if crop and image is None:
-        raise UserError("--crop takes an IMAGE to cut from")
+def _parse_crop(image: str, crop: str | None) -> tuple[int, ...] | None:
+    """The crop of an image. Raises UserError for a made image, or without a file at `image`."""
+    if not made_name(image):
+        require_file(image)
+    elif crop:
+        raise UserError(f"--crop takes an image file to cut from. Received: {image}")
     return parse_crop(crop) if crop else None
 
 
-def _require_inputs(image: Path | None, out: Path | None) -> None:
-    """Raise UserError if there is no file at `image`, or something at `out`."""
-    if image:
-        require_file(image)
+def _require_free(out: Path | None) -> None:
+    """Raise UserError if there is something at `out`."""
     if out:
         NewFolder(out).require_free()

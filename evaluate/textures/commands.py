@@ -24,7 +24,7 @@ from evaluate.textures.measures import (
     write_measures,
 )
 from evaluate.textures.sheet import lay_out
-from evaluate.textures.sizes import require_size
+from evaluate.textures.sizes import made_name, require_size
 from train.experiment.display import progress_bar
 from train.runtime.failures import shortage_reported
 from train.textures.method import TextureModel
@@ -36,7 +36,7 @@ _ADVICE = "try a smaller --size"
 
 
 def make_texture(
-    path: Path | None,
+    picture: str,
     crop: Sequence[int] | None,
     method: str,
     config: TextureConfig,
@@ -47,7 +47,7 @@ def make_texture(
     out: Path | None,
 ) -> None:
     """Learn a texture from one image; write the model, samples, a sheet and measures."""
-    exemplar = _read(path, crop, config.longest_side)
+    exemplar = _read(picture, crop, config.longest_side)
     height, width = size or exemplar.image.shape[:2]
     require_size(config, method, exemplar.image.shape[:2], "the image")
     require_size(config, method, (height, width), "the sample")
@@ -74,7 +74,7 @@ def make_texture(
 
 
 def compare_textures(
-    path: Path | None,
+    picture: str,
     crop: Sequence[int] | None,
     compared: Mapping[str, tuple[str, TextureConfig]],
     seed: int,
@@ -84,7 +84,7 @@ def compare_textures(
     """Make a sample of the exemplar's size with each method; write one sheet and one table."""
     configs = [config for _, config in compared.values()]
     longest_side = min(config.longest_side for config in configs)
-    exemplar = _read(path, crop, longest_side)
+    exemplar = _read(picture, crop, longest_side)
     size = exemplar.image.shape[:2]
     for method, config in compared.values():
         require_size(config, method, size, "the image")
@@ -137,12 +137,12 @@ def sample_texture(
     print(f"all of it is in {made.path}")
 
 
-def _read(path: Path | None, crop: Sequence[int] | None, longest_side: int) -> Exemplar:
-    if path is None:
-        return make_exemplar(seed=0)
-    exemplar = read_exemplar(path, Crop(*crop) if crop else None, longest_side)
+def _read(picture: str, crop: Sequence[int] | None, longest_side: int) -> Exemplar:
+    if made := made_name(picture):
+        return make_exemplar(made, seed=0)
+    exemplar = read_exemplar(Path(picture), Crop(*crop) if crop else None, longest_side)
     if exemplar.remark:
-        print(f"{path}: {exemplar.remark}")
+        print(f"{picture}: {exemplar.remark}")
     return exemplar
 
 

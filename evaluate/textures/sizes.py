@@ -1,12 +1,25 @@
-"""Sizes of exemplars and samples, as the user gives them and as methods take them."""
+"""The exemplar and the sizes that the user gives, and whether methods take them."""
 
 import os
 import re
 
 from config import UserError
 from config.textures.base import TextureConfig
+from data.made_exemplars import MADE
 
+_MADE = "made:"
 _MEASURED = 5  # pixels: the measures compare patches of 5x5
+
+
+def made_name(picture: str) -> str | None:
+    """The name in `MADE` that made:NAME gives, or None for a path. Raises UserError."""
+    if not picture.startswith(_MADE):
+        return None
+    name = picture.removeprefix(_MADE)
+    if name not in MADE:
+        names = ", ".join(_MADE + known for known in MADE)
+        raise UserError(f"IMAGE takes a path or one of {names}. Received: {picture}")
+    return name
 
 
 def parse_size(text: str, option: str = "--size") -> tuple[int, int]:
