@@ -15,16 +15,17 @@ class SinganConfig(TextureConfig):
         "longest_side": 250,
         "largest_width": 128,
         "steps": 2000,
+        "learning_rate": 5e-4,
     }
 
     coarsest_side: Annotated[int, Field(ge=11, le=250)] = 25  # the shorter one; D takes 11
     factor: Annotated[float, Field(ge=0.4, le=0.95)] = 0.75  # about, from a scale to the next
     width: Width = 32  # of the coarsest scales; twice as wide after each four
     largest_width: Width = 32
-    steps: Count = 300  # of each scale
+    steps: Count = 120  # of each scale
     discriminator_steps: Annotated[int, Field(ge=1, le=100)] = 3  # in a step
     generator_steps: Annotated[int, Field(ge=1, le=100)] = 3
-    learning_rate: Rate = 5e-4  # a tenth after 80 % of a scale's steps
+    learning_rate: Rate = 2e-3  # a tenth after 80 % of a scale's steps
     reconstruction_weight: Weight = 10.0
     penalty_weight: Weight = 0.1
     noise_amplitude: Weight = 0.1  # of the error of the reconstruction by coarser scales
