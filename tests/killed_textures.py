@@ -14,13 +14,17 @@ def train_killed(fit, folder, monkeypatch):
     monkeypatch.setattr(unfinished, "_SECONDS_BETWEEN", 0)
     kept = Unfinished(folder / "state", "a purpose")
 
-    def kill(done, total):
-        if done == 2:
+    steps = []
+
+    def kill(*step):
+        steps.append(step)
+        if len(steps) == 2:
             raise KeyboardInterrupt  # before its state is saved
 
     with pytest.raises(KeyboardInterrupt):
         fit(kept, kill)
-    steps = []
     resumed = fit(kept, lambda *step: steps.append(step))
-    assert steps == [(2, 3), (3, 3)]
+    assert len(steps) == 4
+    assert steps[1] == steps[2]
+    assert steps[3][0] == steps[3][1]
     return resumed

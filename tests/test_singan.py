@@ -283,8 +283,10 @@ def fit(config, kept=None, on_progress=lambda *_: None):
 
 
 def test_a_killed_training_goes_on_to_the_same_weights(tmp_path, monkeypatch):
-    whole = fit(SMALL)
-    assert len(whole.sizes) == 3
+    pixels = []
+    whole = fit(SMALL, on_progress=lambda *step: pixels.append(step))
+    assert whole.sizes == [(11, 14), (13, 16), (14, 17)]
+    assert pixels == [(154, 600), (362, 600), (600, 600)]
     resumed = train_killed(partial(fit, SMALL), tmp_path, monkeypatch)
     restored = METHOD.restore(SMALL, whole.arrays())
     for model in (resumed, restored):

@@ -141,10 +141,20 @@ class Training:
         self.model.fixed_noise.assign(noise)
 
     def run(self, on_progress: OnProgress, unfinished: Unfinished | None) -> None:
-        """All steps of all scales, as `run_steps`."""
+        """All steps of all scales, as `run_steps`; the progress is in pixels, as the time is."""
         variables = [self.model.amplitudes, self.model.fixed_noise]
         variables += [variable for scale in self.scales for variable in scale.variables()]
-        run_steps(self.step, self.steps, variables, on_progress, unfinished)
+
+        def tell(done: int, total: int) -> None:
+            on_progress(self._count_pixels(done), self._count_pixels(total))
+
+        run_steps(self.step, self.steps, variables, tell, unfinished)
+
+    def _count_pixels(self, steps: int) -> int:
+        """The pixels of the images of the first so many steps."""
+        scale, index = divmod(steps, self.config.steps)
+        areas = [height * width for height, width in self.model.sizes]
+        return self.config.steps * sum(areas[:scale]) + index * sum(areas[scale : scale + 1])
 
     def step(self, number: int) -> None:
         """One of all steps: some of the scale's discriminator, then some of its generator."""
