@@ -195,9 +195,10 @@ def test_images_out_of_range(cache, value):
 
 def test_spatial_features_are_those_before_the_second_pooling(inception):
     features = load_spatial_features(f"inception_v3:{inception[1]}")
-    images = np.random.default_rng(0).uniform(-1, 1, (2, 32, 32, 3)).astype(np.float32)
+    images = np.random.default_rng(0).uniform(-1, 1, (2, 35, 64, 3)).astype(np.float32)
     maps = features(images)
-    assert maps.shape == (2, 71, 71, 192)
+    assert maps.shape == (2, 5, 12, 192)  # the images are not resized
+    assert features(images[:, :23, :23]).shape == (2, 2, 2, 192)
     flat = maps.reshape(2, -1, 192)
     expected = frechet_distance(flat[0], flat[1], ddof=1)
     assert single_image_frechet_distance(maps[0], maps[1]) == expected
@@ -225,5 +226,5 @@ def test_missing_inception_weights(tmp_path, monkeypatch):
         raise OSError("URL fetch failure")
 
     monkeypatch.setattr(keras.applications, "InceptionV3", offline)
-    with pytest.raises(UserError, match=r"could not be downloaded; save https.*notop\.h5 and set"):
+    with pytest.raises(UserError, match=r"could not be downloaded; save https.*notop\.h5 and use"):
         load_features("inception_v3", tmp_path)

@@ -288,6 +288,14 @@ def test_the_smallest_side_leaves_one_patch_at_the_coarsest_scale(config, smalle
         (["--size", "900000x900000"], "--size is 900000x900000 pixels: texto takes about 181,"),
         (["--crop", "41x4"], "--crop 41x4 reaches beyond the image"),
         (["--crop", "20"], "--crop takes HEIGHTxWIDTH in pixels"),
+        (
+            ["--size", "22x40", "--features", "inception_v3"],
+            "the sample is 22x40 pixels: SIFID takes 23 and more in each direction",
+        ),
+        (
+            ["--features", "inception_v3:nowhere.h5"],
+            "--features: no such file: nowhere.h5",
+        ),
         (["--features", "digits"], "--features takes inception_v3 or inception_v3:PATH.h5."),
     ],
 )

@@ -81,22 +81,23 @@ def load_features(name: str, cache_folder: str | Path) -> FeatureNetwork | None:
     label = (
         f"InceptionV3 features, weights from {Path(path).name}" if path else "InceptionV3 features"
     )
-    return FeatureNetwork(_load_inception(path), INCEPTION_SIZE, label)
+    return FeatureNetwork(_load_inception(path, "evaluate.features"), INCEPTION_SIZE, label)
 
 
 def load_spatial_features(name: str) -> FeatureNetwork:
     """InceptionV3 up to the input of its second pooling, for SIFID (Shaham et al. 2019).
 
-    `name` is "inception_v3" or "inception_v3:PATH.h5". The features are maps (batch, 71, 71, 192).
-    Raises UserError if the weights can be neither downloaded nor read.
+    `name` is "inception_v3" or "inception_v3:PATH.h5". Images keep their size, 23 pixels and more:
+    the features are maps of about a quarter of it, (batch, height, width, 192). Raises UserError if
+    the weights can be neither downloaded nor read.
     """
     kind, _, path = name.partition(":")
     if kind != "inception_v3":
         raise UserError(f"SIFID takes inception_v3 or inception_v3:PATH.h5. Received: {name}")
-    inception = _load_inception(path)
+    inception = _load_inception(os.path.expanduser(path), "--features")
     poolings = [x for x in inception.layers if isinstance(x, keras.layers.MaxPooling2D)]
     network = keras.Model(inception.inputs, poolings[1].input)
-    return FeatureNetwork(network, INCEPTION_SIZE, "InceptionV3 before its second pooling")
+    return FeatureNetwork(network, None, "InceptionV3 before its second pooling")
 
 
 def _load_model(path: str) -> FeatureNetwork:
@@ -125,13 +126,14 @@ def _load_model(path: str) -> FeatureNetwork:
     return FeatureNetwork(network, size, f"features of {Path(path).name}", digest)
 
 
-def _load_inception(path: str) -> keras.Model:
+def _load_inception(path: str, where: str) -> keras.Model:
     """Keras' InceptionV3, average-pooled: 2048 features.
 
-    The weights come from the file at `path`, or are ImageNet's if `path` is empty.
+    The weights come from the file at `path`, or are ImageNet's if `path` is empty. `where` is the
+    setting that asks for it.
     """
     if path:
-        require_file(path, "evaluate.features: ")
+        require_file(path, f"{where}: ")
     try:
         return keras.applications.InceptionV3(
             include_top=False, weights=path or "imagenet", pooling="avg"
@@ -139,11 +141,11 @@ def _load_inception(path: str) -> keras.Model:
     except Exception as error:  # urllib, h5py and Keras each raise their own
         if path:
             raise UserError(
-                f"evaluate.features: {path} does not hold InceptionV3's weights without top"
+                f"{where}: {path} does not hold InceptionV3's weights without top"
             ) from error
         raise UserError(
-            "evaluate.features: InceptionV3's weights could not be downloaded; save "
-            f"{INCEPTION_URL} and set evaluate.features to inception_v3:PATH.h5, or to none"
+            f"{where}: InceptionV3's weights could not be downloaded; save {INCEPTION_URL} and use "
+            "inception_v3:PATH.h5, or none"
         ) from error
 
 

@@ -24,7 +24,7 @@ from evaluate.textures.measures import (
     write_measures,
 )
 from evaluate.textures.sheet import lay_out
-from evaluate.textures.sizes import made_name, require_size
+from evaluate.textures.sizes import made_name, require_features, require_size
 from train.experiment.display import progress_bar
 from train.runtime.failures import shortage_reported
 from train.textures.method import TextureModel
@@ -51,7 +51,7 @@ def make_texture(
     height, width = size or exemplar.image.shape[:2]
     require_size(config, method, exemplar.image.shape[:2], "the image")
     require_size(config, method, (height, width), "the sample")
-    features = _load_features(features_name)
+    features = _load_features(features_name, exemplar.image.shape[:2], (height, width))
     made = NewFolder(out or RESULTS / f"{exemplar.name}_{method}", is_numbered=out is None)
     unfinished = _unfinished(made.path, method, config, seed, exemplar)
     pixels = exemplar.image / 255.0
@@ -88,7 +88,7 @@ def compare_textures(
     size = exemplar.image.shape[:2]
     for method, config in compared.values():
         require_size(config, method, size, "the image")
-    features = _load_features(features_name)
+    features = _load_features(features_name, size, size)
     made = NewFolder(out or RESULTS / f"{exemplar.name}_compare", is_numbered=out is None)
     pixels = exemplar.image / 255.0
     samples, all_unfinished = {}, []
@@ -146,8 +146,15 @@ def _read(picture: str, crop: Sequence[int] | None, longest_side: int) -> Exempl
     return exemplar
 
 
-def _load_features(name: str | None) -> FeatureNetwork | None:
-    return None if name is None else load_spatial_features(name)
+def _load_features(
+    name: str | None, exemplar: tuple[int, int], sample: tuple[int, int]
+) -> FeatureNetwork | None:
+    """The network for SIFID of images of these sizes. Raises UserError if they are too small."""
+    if name is None:
+        return None
+    require_features(exemplar, "the image")
+    require_features(sample, "the sample")
+    return load_spatial_features(name)
 
 
 def _unfinished(

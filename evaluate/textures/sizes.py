@@ -9,6 +9,7 @@ from data.made_exemplars import MADE
 
 _MADE = "made:"
 _MEASURED = 5  # pixels: the measures compare patches of 5x5
+_SIFID = 23  # pixels that give Inception's layer two places in each direction
 
 
 def made_name(picture: str) -> str | None:
@@ -65,4 +66,12 @@ def require_size(
         raise UserError(
             f"{given} pixels: {method} takes about {needed / 2**30:,.0f} GiB of memory for it; "
             f"this machine has {there / 2**30:,.0f} GiB"
+        )
+
+
+def require_features(size: tuple[int, int], what: str) -> None:
+    """Raise UserError if an image of this size, named `what`, is too small for SIFID."""
+    if min(size) < _SIFID:
+        raise UserError(
+            f"{what} is {size[0]}x{size[1]} pixels: SIFID takes {_SIFID} and more in each direction"
         )
