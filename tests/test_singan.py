@@ -15,7 +15,7 @@ from models.textures.singan import build_discriminator, build_generator
 from tests.conftest import eagerly
 from tests.killed_textures import train_killed
 from train.textures.pyramid import build_pyramid, plan_pyramid, resize, scale_levels
-from train.textures.singan import pad
+from train.textures.singan import Singan, pad
 from train.textures.singan_training import METHOD, Training
 
 RECORDED = dict(np.load(Path(__file__).parent / "recorded" / "textures" / "singan.npz"))
@@ -220,6 +220,25 @@ def test_a_sample_from_a_later_scale_keeps_the_layout(model):
     model.amplitudes.assign([1.0, 0.0, 0.0, 0.0])
     np.testing.assert_array_equal(sample(model, 22, 28), 0.5 + 0.5 * model.reconstruct(4))
     assert sample(model, 30, 20).shape == (30, 20, 3)
+
+
+@pytest.mark.parametrize("size", [(12, 14), (44, 56)])
+def test_a_sample_of_another_size_from_a_later_scale_stretches_the_layout(model, size):
+    model.config = CONFIG.model_copy(update={"start_scale": 3})
+    ramp = np.linspace(-0.5, 0.5, model.sizes[2][1], dtype=np.float32)[:, None]
+    model.reconstruct = lambda scales: np.broadcast_to(ramp, (*model.sizes[2], 3))
+    for layer in model.generators[3].layers:  # which then adds nothing to the ramp
+        if layer.name == "conv5":
+            layer.set_weights([np.zeros_like(x) for x in layer.get_weights()])
+    shown = sample(model, *size)
+    wanted = np.linspace(0.25, 0.75, size[1])[:, None]
+    np.testing.assert_allclose(shown, np.broadcast_to(wanted, (*size, 3)), rtol=0, atol=0.05)
+
+
+def test_the_smallest_sample_of_a_large_exemplar_has_a_pixel_at_the_coarsest_scale():
+    model = Singan(SMALL, [(11, 11), (256, 256)], 11 / 256, keras.random.SeedGenerator(0))
+    for tile in (False, True):
+        assert sample(model, 11, 200, tile).shape == (11, 200, 3)
 
 
 def test_tiles_are_periodic(model):

@@ -73,11 +73,7 @@ class Singan:
         if tile:
             return pad(resize(coarser, 1.0, size, is_periodic=True), tile)
         padded = pad(resize(coarser, 1.0 / self.ratio)[: size[0], : size[1]])
-        wanted = [side + 2 * PADDING for side in size]
-        if list(padded.shape[:2]) == wanted:
-            return padded
-        factors = [new / old for new, old in zip(wanted, padded.shape[:2], strict=True)]
-        return scipy.ndimage.zoom(padded, (*factors, 1), order=1)
+        return stretch(padded, (size[0] + 2 * PADDING, size[1] + 2 * PADDING))
 
     def reconstruct(self, scales: int) -> np.ndarray | None:
         """What the first so many scales make of the exemplar: (height, width, 3); None of 0."""
@@ -103,18 +99,21 @@ class Singan:
         Scales below `start_scale` reconstruct the exemplar, whose layout is then stretched.
         """
         generator = np.random.default_rng(seed)
-        start, finest = self.config.start_scale, self.sizes[-1]
+        start = self.config.start_scale
         image = self.reconstruct(start)
+        if start:
+            image = stretch(image, self._size_of(start - 1, (height, width)))
         for scale in range(start, len(self.sizes)):
-            size = tuple(
-                round(wanted / side * here)
-                for wanted, side, here in zip(
-                    (height, width), finest, self.sizes[scale], strict=True
-                )
-            )
-            image = self.generate(scale, self.draw_noise(scale, size, generator), image, tile)
+            noise = self.draw_noise(scale, self._size_of(scale, (height, width)), generator)
+            image = self.generate(scale, noise, image, tile)
             on_progress(scale + 1, len(self.sizes))
         return 0.5 + 0.5 * image
+
+    def _size_of(self, scale: int, finest: Size) -> Size:
+        """The size at a scale of a sample that is as large as `finest` at the last one."""
+        sides = zip(finest, self.sizes[-1], self.sizes[scale], strict=True)
+        height, width = (max(1, round(wanted / side * here)) for wanted, side, here in sides)
+        return height, width
 
     def arrays(self) -> dict[str, np.ndarray]:
         """What `restore` takes."""
@@ -133,6 +132,14 @@ def pad(image: np.ndarray, tile: bool = False) -> np.ndarray:
     """(height + 10, width + 10, 3) with zeros, or with `tile` the other edges, around an image."""
     borders = ((PADDING, PADDING), (PADDING, PADDING), (0, 0))
     return np.pad(image, borders, "wrap" if tile else "constant")
+
+
+def stretch(image: np.ndarray, size: Size) -> np.ndarray:
+    """An image (height, width, 3) scaled bilinearly so that its corners stay corners."""
+    if image.shape[:2] == size:
+        return image
+    factors = [new / old for new, old in zip(size, image.shape[:2], strict=True)]
+    return scipy.ndimage.zoom(image, (*factors, 1), order=1)
 
 
 def restore(config: SinganConfig, arrays: dict[str, np.ndarray]) -> Singan:
