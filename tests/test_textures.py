@@ -11,6 +11,7 @@ from PIL import Image
 from config import UserError
 from config.textures import COMPARED, load_compared, load_texture_config
 from config.textures.gotex import GotexConfig
+from config.textures.singan import SinganConfig
 from data.exemplars import Crop, make_exemplar, read_exemplar
 from data.made_exemplars import make_bricks
 from evaluate.textures import sizes
@@ -343,3 +344,10 @@ def test_memory_is_asked_for_before_it_is_taken(monkeypatch):
     monkeypatch.setattr(sizes.os, "sysconf", lambda name: 2**15)  # a page, and how many
     with pytest.raises(UserError, match=r"takes about 5 GiB .* this machine has 1 GiB$"):
         sizes.require_size(GotexConfig(), "gotex", (2048, 2048), "--size")
+
+
+@pytest.mark.parametrize(("width", "measured"), [(8, 282), (32, 564), (128, 1313)])
+def test_the_memory_of_a_sample_of_singan_is_about_what_was_measured(width, measured):
+    """The peak of a process over the one before it, in bytes a pixel, for 384x384 and more."""
+    needed = SinganConfig(width=width, largest_width=width).rough_bytes(1)
+    assert needed == pytest.approx(measured, rel=0.35)

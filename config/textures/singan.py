@@ -49,4 +49,4 @@ class SinganConfig(TextureConfig):
         return None if self.start_scale else 1
 
     def rough_bytes(self, pixels: int) -> int:
-        return pixels * (2 * self.largest_width + 20) * FLOAT
+        return pixels * (2 * self.largest_width + 76) * FLOAT  # 76: images, resized in float64
