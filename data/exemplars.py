@@ -33,10 +33,11 @@ class Exemplar(NamedTuple):
     remark: str  # what the user should know of the file; "" for most
 
 
-def make_exemplar(name: str, seed: int) -> Exemplar:
-    """128x128 pixels of a texture in `MADE`, and its neighbours to the right."""
+def make_exemplar(name: str, seed: int, longest_side: int = _MADE_SIDE) -> Exemplar:
+    """128x128 pixels of a texture in `MADE`, and its neighbours to the right, shrunk as a file."""
     wide = MADE[name](_MADE_SIDE, 2 * _MADE_SIDE, seed)
-    return Exemplar(name, wide[:, :_MADE_SIDE], wide[:, _MADE_SIDE:], "")
+    made = Exemplar(name, wide[:, :_MADE_SIDE], wide[:, _MADE_SIDE:], "")
+    return _shrink_to(longest_side, made)
 
 
 def read_exemplar(path: Path, crop: Crop | None, longest_side: int) -> Exemplar:
@@ -53,15 +54,22 @@ def read_exemplar(path: Path, crop: Crop | None, longest_side: int) -> Exemplar:
     pixels, other = decoded.numpy(), None
     if crop:
         pixels, other = _cut(pixels, crop, path)
-    height, width = pixels.shape[:2]
-    if max(height, width) > longest_side:
-        factor = longest_side / max(height, width)
-        size = max(1, round(height * factor)), max(1, round(width * factor))
-        pixels = _shrink(pixels, size)
-        other = None if other is None else _shrink(other, size)
-        shrunk = f"shrunk from {height}x{width} to {size[0]}x{size[1]} (longest_side)"
-        remark = "; ".join(filter(None, [remark, shrunk]))
-    return Exemplar(path.stem, pixels, other, printable(remark))
+    return _shrink_to(longest_side, Exemplar(path.stem, pixels, other, printable(remark)))
+
+
+def _shrink_to(longest_side: int, exemplar: Exemplar) -> Exemplar:
+    """The exemplar, or a smaller one with a remark on it."""
+    height, width = exemplar.image.shape[:2]
+    if max(height, width) <= longest_side:
+        return exemplar
+    factor = longest_side / max(height, width)
+    size = max(1, round(height * factor)), max(1, round(width * factor))
+    shrunk = f"shrunk from {height}x{width} to {size[0]}x{size[1]} (longest_side)"
+    return exemplar._replace(
+        image=_shrink(exemplar.image, size),
+        other=None if exemplar.other is None else _shrink(exemplar.other, size),
+        remark="; ".join(filter(None, [exemplar.remark, shrunk])),
+    )
 
 
 def _cut(pixels: np.ndarray, crop: Crop, path: Path) -> tuple[np.ndarray, np.ndarray | None]:

@@ -226,6 +226,15 @@ def test_a_large_exemplar_is_shrunk_and_the_user_is_told(photo):
     np.testing.assert_allclose(exemplar.image.mean(axis=(0, 1)), mean, atol=1)
 
 
+def test_a_made_exemplar_is_shrunk_as_a_file_is(command):
+    exemplar = make_exemplar("bricks", 0, 64)
+    assert exemplar.image.shape == exemplar.other.shape == (64, 64, 3)
+    assert exemplar.remark == "shrunk from 128x128 to 64x64 (longest_side)"
+    message = "the image is 24x24 pixels: singan with these settings takes 25 and more"
+    settings = of_method("singan", ["longest_side=24"])
+    assert_user_error(*command("texture", *settings)[::2], message)
+
+
 def test_another_crop_lies_beside_the_first(photo):
     pixels = read_pixels(photo)
     cut = read_exemplar(photo, Crop(16, 20), 64)  # the centre: rows 12-28, columns 14-34

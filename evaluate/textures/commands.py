@@ -139,8 +139,9 @@ def sample_texture(
 
 def _read(picture: str, crop: Sequence[int] | None, longest_side: int) -> Exemplar:
     if made := made_name(picture):
-        return make_exemplar(made, seed=0)
-    exemplar = read_exemplar(Path(picture), Crop(*crop) if crop else None, longest_side)
+        exemplar = make_exemplar(made, 0, longest_side)
+    else:
+        exemplar = read_exemplar(Path(picture), Crop(*crop) if crop else None, longest_side)
     if exemplar.remark:
         print(f"{picture}: {exemplar.remark}")
     return exemplar
