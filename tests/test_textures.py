@@ -337,10 +337,15 @@ def test_a_model_folder_must_hold_the_model_that_it_names(texture, command, tmp_
     settings.write_text(text.replace("texto", "pix"))
     message = "model.yaml: method: use one of texto, gotex, sgan, psgan, singan. Received: 'pix'"
     assert_user_error(*command(*sample)[::2], message)
-    for method in ("gotex", "psgan"):
+    settings.write_text("method: [texto]\n")
+    message = "model.yaml: method: use one of texto, gotex, sgan, psgan, singan. Received: ['texto"
+    assert_user_error(*command(*sample)[::2], message)
+    for method in ("gotex", "psgan", "singan"):
         settings.write_text(f"method: {method}\nsettings: {{}}\n")
         message = f"model.npz does not hold the {method} model that model.yaml describes"
         assert_user_error(*command(*sample)[::2], message)
+    np.savez(out / "model.npz", sizes=3)
+    assert_user_error(*command(*sample)[::2], message)
     settings.write_text(text)
     (out / "model.npz").write_bytes(b"no arrays")
     assert_user_error(*command(*sample)[::2], "model.npz: cannot be read: ")

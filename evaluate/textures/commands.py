@@ -182,7 +182,7 @@ def _restore(folder: Path, method: str, config: TextureConfig) -> TextureModel:
     arrays = read_arrays(folder)
     try:
         return METHODS[method].restore(config, arrays)
-    except (KeyError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise UserError(
             f"{folder}: model.npz does not hold the {method} model that model.yaml describes"
         ) from error

@@ -40,7 +40,7 @@ def read_settings(folder: Path) -> tuple[str, TextureConfig]:
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: cannot be read: {reason(error)}") from error
     method = values.get("method") if isinstance(values, dict) else None
-    if method not in SECTIONS:
+    if not isinstance(method, str) or method not in SECTIONS:
         raise UserError(f"{path}: method: use one of {', '.join(SECTIONS)}. Received: {method!r}")
     return method, validate_texture_config(method, values.get("settings") or {}, str(path))
 

@@ -27,7 +27,8 @@ class Method(NamedTuple):
 
     `fit(exemplar (height, width, 3) in [0, 1], settings, seed, on_progress, unfinished)` makes a
     `TextureModel`, and a long one goes on from what is in `unfinished`. `restore(settings, arrays)`
-    makes it of `TextureModel.arrays`; raises KeyError or ValueError for those of another method.
+    makes it of `TextureModel.arrays`; raises KeyError, TypeError or ValueError for those of another
+    method and for damaged ones.
     """
 
     fit: Callable[[np.ndarray, Any, int, OnProgress, Unfinished], TextureModel]
