@@ -6,8 +6,8 @@ from train.textures import unfinished
 from train.textures.unfinished import Unfinished
 
 
-def train_killed(fit, folder, monkeypatch):
-    """The model of three steps, of which a kill ends the second before its state is saved.
+def train_killed(fit, folder, monkeypatch, killed_in=2):
+    """The model of a training of which a kill ends this step, before its state is saved.
 
     `fit(kept, on_progress)` trains.
     """
@@ -18,13 +18,12 @@ def train_killed(fit, folder, monkeypatch):
 
     def kill(*step):
         steps.append(step)
-        if len(steps) == 2:
+        if len(steps) == killed_in:
             raise KeyboardInterrupt  # before its state is saved
 
     with pytest.raises(KeyboardInterrupt):
         fit(kept, kill)
     resumed = fit(kept, lambda *step: steps.append(step))
-    assert len(steps) == 4
-    assert steps[1] == steps[2]
-    assert steps[3][0] == steps[3][1]
+    assert steps[killed_in - 1] == steps[killed_in]
+    assert steps[-1][0] == steps[-1][1]
     return resumed

@@ -301,6 +301,20 @@ def fit(config, kept=None, on_progress=lambda *_: None):
     return METHOD.fit(EXEMPLAR, config, 3, on_progress, kept)
 
 
+def assert_same_arrays(model, other):
+    assert len(model.arrays()) == len(other.arrays())
+    for name, value in other.arrays().items():
+        np.testing.assert_array_equal(model.arrays()[name], value, err_msg=name)
+
+
+def test_a_training_that_is_killed_within_a_scale_goes_on_to_the_same_weights(
+    tmp_path, monkeypatch
+):
+    config = SMALL.model_copy(update={"steps": 2, "fixed_noise": False})
+    resumed = train_killed(partial(fit, config), tmp_path, monkeypatch, killed_in=4)
+    assert_same_arrays(resumed, fit(config))
+
+
 def test_a_killed_training_goes_on_to_the_same_weights(tmp_path, monkeypatch):
     pixels = []
     whole = fit(SMALL, on_progress=lambda *step: pixels.append(step))
@@ -309,9 +323,7 @@ def test_a_killed_training_goes_on_to_the_same_weights(tmp_path, monkeypatch):
     resumed = train_killed(partial(fit, SMALL), tmp_path, monkeypatch)
     restored = METHOD.restore(SMALL, whole.arrays())
     for model in (resumed, restored):
-        assert len(model.arrays()) == len(whole.arrays())
-        for name, value in whole.arrays().items():
-            np.testing.assert_array_equal(model.arrays()[name], value)
+        assert_same_arrays(model, whole)
     np.testing.assert_array_equal(sample(restored, 20, 31), sample(whole, 20, 31))
 
 
