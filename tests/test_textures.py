@@ -316,6 +316,13 @@ def test_a_mistake_is_told_in_one_line(command, photo, tmp_path, arguments, mess
     assert read_files(tmp_path) == before
 
 
+def test_a_training_that_diverges_is_told_in_one_line(command, photo, tmp_path):
+    settings = of_method("psgan", (*GAN, "colour_weight=1e38"))
+    code, _, errors = command("texture", photo, *settings, "--out", tmp_path / "out")
+    assert_user_error(code, errors, "the sample has values that are not finite: learning diverged")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_crop_needs_an_image_and_an_override_of_all_methods_a_name(command):
     message = "--crop takes an image file to cut from. Received: made:bricks"
     assert_user_error(*command("texture", "--crop", "20x20")[::2], message)

@@ -191,13 +191,18 @@ def _restore(folder: Path, method: str, config: TextureConfig) -> TextureModel:
 def _draw(
     model: TextureModel, size: tuple[int, int], seeds: Sequence[int], tile: bool
 ) -> list[Sample]:
-    """A sample of each seed."""
+    """A sample of each seed. Raises UserError for a model that has diverged."""
     samples = []
     with progress_bar("sampling") as on_progress:
         for seed in seeds:
             began = time.process_time()
-            image = np.clip(model.sample(*size, seed, tile, on_progress), 0.0, 1.0)
-            samples.append(Sample(image, time.process_time() - began))
+            image = model.sample(*size, seed, tile, on_progress)
+            if not np.isfinite(image).all():
+                raise UserError(
+                    "the sample has values that are not finite: learning diverged; try a smaller "
+                    "learning rate or smaller weights of the loss"
+                )
+            samples.append(Sample(np.clip(image, 0.0, 1.0), time.process_time() - began))
     return samples
 
 
