@@ -16,7 +16,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from benchmarks.measurements import StepMeasurement
 from benchmarks.runs import first_run, vary_run
-from config import Config, load
+from config import Config, load, resolve_run
+from train.passes import BOTH, choose_passes
 from train.runtime import processes
 from train.runtime.startup import import_tensorflow
 
@@ -39,6 +40,12 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=5, help="calls to time")
     arguments = parser.parse_args()
     config = load(arguments.config, arguments.overrides)
+    train = resolve_run(config, first_run(config)).train
+    if train.method != "dlsgan" or choose_passes(train) != [BOTH]:
+        parser.error(
+            "it tells the parts of Algorithm 1's step apart: train.method dlsgan, train.updates "
+            "simultaneous, train.discriminator_steps 1"
+        )
     variants = {precision: {"train.precision": precision} for precision in arguments.precision}
     config = vary_run(config, first_run(config), variants)
     measured = {
