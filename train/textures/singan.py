@@ -77,17 +77,19 @@ class Singan:
 
     def reconstruct(self, scales: int) -> np.ndarray | None:
         """What the first so many scales make of the exemplar: (height, width, 3); None of 0."""
-        image = None
-        for scale in range(scales):
-            noise = np.zeros((*self.sizes[scale], 3), np.float32) if scale else self.fixed_noise
-            image = self.generate(scale, np.asarray(noise), image)
-        return image
+        fixed_noise = self.fixed_noise.numpy()
+        zeros = [np.zeros((*size, 3), np.float32) for size in self.sizes[1:scales]]
+        return self._generate_all([fixed_noise, *zeros][:scales])
 
     def draw(self, scales: int, generator: np.random.Generator) -> np.ndarray | None:
         """A random image of the first so many scales, of the exemplar's size; None of 0."""
+        sizes = enumerate(self.sizes[:scales])
+        return self._generate_all([self.draw_noise(*each, generator) for each in sizes])
+
+    def _generate_all(self, noises: Sequence[np.ndarray]) -> np.ndarray | None:
+        """The image of the last of some scales, each with its noise."""
         image = None
-        for scale in range(scales):
-            noise = self.draw_noise(scale, self.sizes[scale], generator)
+        for scale, noise in enumerate(noises):
             image = self.generate(scale, noise, image)
         return image
 
