@@ -18,6 +18,7 @@ from train.textures.psgan import (
     Noise,
     SpatialGan,
     Training,
+    choose_rate,
     draw_crops,
     draw_noise,
     measure_colours,
@@ -166,6 +167,15 @@ def test_the_published_code_leaves_the_wave_numbers():
         assert len(changes) == 4
         for change in changes:
             assert change == pytest.approx(2e-4 if learns else 0.0, rel=1e-2)
+
+
+def test_the_rate_falls_and_the_authors_stays():
+    falling = PsganConfig(steps=10, learning_rate=0.1, falls_after=0.5)
+    rates = [choose_rate(falling, number) for number in range(10)]
+    np.testing.assert_allclose(rates, [0.1] * 6 + [0.08, 0.06, 0.04, 0.02])
+    assert choose_rate(falling.model_copy(update={"steps": 1000}), 999) == pytest.approx(0.002)
+    paper = load_texture_config("psgan", preset="paper")
+    assert {choose_rate(paper, number) for number in (0, 25_000, 49_999)} == {2e-4}
 
 
 def test_the_authors_networks():

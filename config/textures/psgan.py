@@ -14,6 +14,7 @@ class SpatialGanConfig(TextureConfig):
     paper: ClassVar[dict[str, Any]] = {
         "longest_side": 1024,
         "widths": [64, 128, 256, 512],
+        "falls_after": 1.0,
         "colour_weight": 0.0,
     }
 
@@ -23,6 +24,7 @@ class SpatialGanConfig(TextureConfig):
     batch_size: Count = 8
     steps: Count = 2500
     learning_rate: Rate = 5e-4
+    falls_after: Annotated[float, Field(ge=0, le=1)] = 0.3  # of the steps; then linearly to 2 %
     weight_decay: Weight = 1e-8
     colour_weight: Weight = 10.0  # of the channels' means and deviations; the authors have none
 

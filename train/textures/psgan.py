@@ -19,6 +19,7 @@ from train.textures.steps import run_steps
 from train.textures.unfinished import Unfinished
 
 _BETA_1 = 0.5
+_LAST_RATE = 0.02  # of the learning rate, at the end of its fall
 _REACH = 2  # positions of noise beside its own that a pixel depends on, for any number of layers
 
 
@@ -112,6 +113,7 @@ class Training:
         self.config = config
         self.model = SpatialGan(config, seeds)
         self.discriminator = build_discriminator(config.widths, seeds)
+        self.learning_rate = tf.Variable(config.learning_rate)
         generator = self.model.generator.trainable_variables
         self.adams = [
             self._adam(self.discriminator.trainable_variables),
@@ -120,7 +122,7 @@ class Training:
 
     def _adam(self, variables: Sequence[keras.Variable]) -> Adam:
         values = [variable.value for variable in variables]
-        return Adam(values, self.config.learning_rate, _BETA_1, corrects_epsilon=False)
+        return Adam(values, self.learning_rate, _BETA_1, corrects_epsilon=False)
 
     @tf.function(autograph=False)
     def improve_discriminator(self, real: tf.Tensor, noise: Noise) -> tf.Tensor:
@@ -164,6 +166,7 @@ class Training:
         colours = measure_colours(tf.constant(exemplar[None]))
 
         def step(number: int) -> None:
+            self.learning_rate.assign(choose_rate(config, number))
             generator = np.random.default_rng((seed, number))
             real = draw_crops(exemplar, count, config.smallest_side, generator)
             noises = [draw_noise(config, count, side, side, generator) for _ in range(2)]
@@ -172,6 +175,13 @@ class Training:
 
         variables = [*self.adams[0].state(), *self.adams[1].state()]
         run_steps(step, config.steps, variables, on_progress, unfinished)
+
+
+def choose_rate(config: SpatialGanConfig, number: int) -> float:
+    """The learning rate of a step. Differs from the paper: it falls, which takes grain away."""
+    left = (config.steps - number) / config.steps
+    share = min(1.0, left / (1.0 - config.falls_after)) if config.falls_after < 1.0 else 1.0
+    return config.learning_rate * max(share, _LAST_RATE)
 
 
 def measure_colours(images: tf.Tensor) -> tf.Tensor:
