@@ -247,6 +247,12 @@ def eagerly():
         tf.config.run_functions_eagerly(False)
 
 
+@pytest.fixture
+def untraced():
+    with eagerly():
+        yield
+
+
 def run_in(
     config,
     path,

@@ -10,7 +10,7 @@ from config.backbones.dcgan import DcganConfig
 from models import exports
 from models.backbones import dcgan
 from tests.backbones.recordings import SECOND_ORDER, assert_close
-from tests.conftest import TINY, eagerly, merge
+from tests.conftest import TINY, merge
 from train.runs.checkpoints import Checkpoints
 from train.runs.folder import RunFolder
 from train.step import Trainer
@@ -21,10 +21,7 @@ IMAGES = np.random.default_rng(0).uniform(-1, 1, (4, 16, 16, 3)).astype(np.float
 LATENTS = np.random.default_rng(1).standard_normal((4, 6)).astype(np.float32)
 
 
-@pytest.fixture(autouse=True)
-def untraced():
-    with eagerly():
-        yield
+pytestmark = pytest.mark.usefixtures("untraced")
 
 
 def configure(model=None, **changes):

@@ -14,7 +14,6 @@ import tensorflow as tf
 from config import UserError
 from config.textures.gotex import GotexConfig
 from models.textures.gotex import build_generator
-from tests.conftest import eagerly
 from tests.killed_textures import train_killed
 from train.runtime.signals import Stopped
 from train.textures.gotex import METHOD, GotexNetwork, draw_noises
@@ -31,10 +30,7 @@ NETWORK = CONFIG.model_copy(update={"form": "network", "synthesis_patches": 50})
 EXTRACT = patch_features(4, 2)
 
 
-@pytest.fixture(autouse=True)
-def untraced():
-    with eagerly():
-        yield
+pytestmark = pytest.mark.usefixtures("untraced")
 
 
 def channels_last(name):

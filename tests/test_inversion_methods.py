@@ -30,7 +30,7 @@ from evaluate.inversion.methods.spaces import open_space
 from evaluate.measuring import Measuring
 from evaluate.trained_run import TrainedRun
 from models import build_networks
-from tests.conftest import SMALLEST, STYLED, TINY, eagerly, merge, write_folder
+from tests.conftest import SMALLEST, STYLED, TINY, merge, write_folder
 from tests.test_trained_commands import pixels, small
 from train.adam import Adam
 from train.losses import ADVERSARIAL_LOSSES
@@ -173,12 +173,6 @@ def test_the_losses_of_in_domain_training_are_as_recorded():
     np.testing.assert_allclose(
         of_discriminator + 5.0 * r1.mean(), recorded["discriminator_loss"], rtol=1e-6
     )
-
-
-@pytest.fixture
-def untraced():
-    with eagerly():
-        yield
 
 
 @pytest.fixture

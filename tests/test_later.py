@@ -9,7 +9,6 @@ import tensorflow as tf
 
 from config import Config
 from models.latent import differential_entropy
-from tests.conftest import eagerly
 from tests.test_golden import real_images, relative_error, with_prefix
 from train.methods import make_trainer
 from train.penalties import r1_penalty
@@ -20,10 +19,7 @@ MODES = {"mse": "squared_error", "logvar": "gaussian"}
 SHORT = {"adv": "adversarial", "logvar": "log_variance", "act": "bias", "bias": "colour"}
 
 
-@pytest.fixture(autouse=True)
-def untraced():
-    with eagerly():
-        yield
+pytestmark = pytest.mark.usefixtures("untraced")
 
 
 def configure(recorded, encoder_loss, **train):

@@ -9,7 +9,7 @@ import tensorflow as tf
 from config import Config, load
 from evaluate.trained_run import TrainedRun
 from models.joint import encoder_of, pairs_of
-from tests.conftest import SMALLEST, TINY, eagerly, forget_last_epoch, merge, run_in
+from tests.conftest import SMALLEST, TINY, forget_last_epoch, merge, run_in
 from tests.survival import final_state, states_are_equal
 from tests.test_config import error_of
 from train.losses import encoder_loss
@@ -24,10 +24,7 @@ PAIRS_OF = {"bigan": "joint", "ali": "ali"}  # the files that call D
 METHODS = {"bigan": {}, "ali": {}, "infogan": INFOGAN}
 
 
-@pytest.fixture(autouse=True)
-def untraced():
-    with eagerly():
-        yield
+pytestmark = pytest.mark.usefixtures("untraced")
 
 
 def configure(method, **changes):

@@ -11,7 +11,6 @@ import tensorflow as tf
 from config.textures import load_texture_config
 from config.textures.psgan import PsganConfig, SganConfig
 from models.textures.psgan import NoiseStage, build_discriminator
-from tests.conftest import eagerly
 from tests.killed_textures import train_killed
 from train.textures.psgan import (
     METHOD,
@@ -42,10 +41,7 @@ COLOURS = tf.zeros((2, 3))
 EXEMPLAR = np.random.default_rng(1).random((28, 33, 3))
 
 
-@pytest.fixture(autouse=True)
-def untraced():
-    with eagerly():
-        yield
+pytestmark = pytest.mark.usefixtures("untraced")
 
 
 def channels_last(name):

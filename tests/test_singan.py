@@ -11,7 +11,6 @@ from config import UserError
 from config.textures import load_texture_config
 from config.textures.singan import SinganConfig
 from models.textures.singan import build_discriminator, build_generator
-from tests.conftest import eagerly
 from tests.killed_textures import train_killed
 from train.textures.singan import Singan, pad
 from train.textures.singan_training import METHOD, Training
@@ -34,10 +33,7 @@ SMALL = SinganConfig(
 )
 
 
-@pytest.fixture(autouse=True)
-def untraced():
-    with eagerly():
-        yield
+pytestmark = pytest.mark.usefixtures("untraced")
 
 
 def channels_last(name):

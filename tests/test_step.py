@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from config import UserError
 from models.reference.weights import to_arrays
-from tests.conftest import SMALLEST, eagerly
+from tests.conftest import SMALLEST
 from train.step import Trainer
 
 
@@ -15,10 +15,7 @@ def make_config(make_config):
     return lambda **changes: make_config(**SMALLEST | changes)
 
 
-@pytest.fixture(autouse=True)
-def untraced():
-    with eagerly():
-        yield
+pytestmark = pytest.mark.usefixtures("untraced")
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from models.backbones.stylegan3 import build_synthesis as build_stylegan3
 from models.backbones.styles import build_mapper
 from models.normalisation import MinibatchStddev
 from tests.backbones.recordings import assert_close
-from tests.conftest import TINY, eagerly, merge
+from tests.conftest import TINY, merge
 from train.runs.checkpoints import Checkpoints
 from train.runs.folder import RunFolder
 from train.step import Trainer
@@ -30,10 +30,7 @@ IMAGES = np.random.default_rng(0).uniform(-1, 1, (4, 16, 16, 3)).astype(np.float
 LATENTS = np.random.default_rng(1).standard_normal((4, 6)).astype(np.float32)
 
 
-@pytest.fixture(autouse=True)
-def untraced():
-    with eagerly():
-        yield
+pytestmark = pytest.mark.usefixtures("untraced")
 
 
 def values_of(name, model=None, **changes):

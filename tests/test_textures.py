@@ -15,7 +15,7 @@ from data.exemplars import make_exemplar
 from data.made_exemplars import make_bricks
 from evaluate.textures import sizes
 from evaluate.textures.sheet import lay_out
-from tests.conftest import assert_user_error, eagerly, read_files
+from tests.conftest import assert_user_error, read_files
 from train.textures.methods import METHODS
 
 TEXTO = ("--set", "steps=50", "--set", "scales=2", "--set", "components=1")
@@ -35,10 +35,7 @@ def of_method(name, settings):
 PSGAN = of_method("psgan", GAN)
 
 
-@pytest.fixture(autouse=True)
-def untraced():
-    with eagerly():
-        yield
+pytestmark = pytest.mark.usefixtures("untraced")
 
 
 @pytest.fixture
