@@ -7,13 +7,12 @@ from train.textures.unfinished import Unfinished
 
 
 def train_killed(fit, folder, monkeypatch, killed_in=2):
-    """The model of a training of which a kill ends this step, before its state is saved.
+    """The model of a training that is killed in step `killed_in` and then goes on.
 
-    `fit(kept, on_progress)` trains.
+    The kill comes before that step's state is saved. `fit(kept, on_progress)` trains.
     """
     monkeypatch.setattr(unfinished, "_SECONDS_BETWEEN", 0)
     kept = Unfinished(folder / "state", "a purpose")
-
     steps = []
 
     def kill(*step):

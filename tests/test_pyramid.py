@@ -38,6 +38,6 @@ def test_the_pyramid_of_an_image():
 
 def test_an_image_that_repeats_still_does_when_it_is_scaled():
     image = np.float32(np.random.default_rng(0).uniform(-1, 1, (12, 15, 3)))
-    once = resize(image, 1.0, (15, 19), is_periodic=True)
-    twice = resize(np.tile(image, (2, 2, 1)), 1.0, (30, 38), is_periodic=True)
+    once = resize(image, period=(15, 19))
+    twice = resize(np.tile(image, (2, 2, 1)), period=(30, 38))
     np.testing.assert_allclose(twice, np.tile(once, (2, 2, 1)), rtol=0, atol=1e-5)

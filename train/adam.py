@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import keras
 import tensorflow as tf
 
 
@@ -11,26 +12,26 @@ class Adam:
     Epsilon is added to the root of the second moment after the correction for its start, as PyTorch
     does; without `corrects_epsilon` before it, as Theano's users and Keras do, which moves
     variables with small gradients less in the first steps. `learning_rate` may be set between
-    steps, outside of compiled functions.
+    steps, outside of compiled functions; as a variable it may be assigned to between these too.
     """
 
     def __init__(
         self,
-        variables: Sequence[tf.Variable],
+        variables: Sequence[tf.Variable | keras.Variable],
         learning_rate: float | tf.Variable,
         beta_1: float = 0.9,
         beta_2: float = 0.999,
         epsilon: float = 1e-8,
         corrects_epsilon: bool = True,
     ) -> None:
-        self.variables = variables
+        self.variables = [x.value if isinstance(x, keras.Variable) else x for x in variables]
         self.learning_rate = learning_rate
         self.betas = beta_1, beta_2
         self.epsilon = epsilon
         self.corrects_epsilon = corrects_epsilon
         self.step = tf.Variable(0.0)
         self.moments = [
-            [tf.Variable(tf.zeros_like(variable)) for variable in variables] for _ in range(2)
+            [tf.Variable(tf.zeros_like(variable)) for variable in self.variables] for _ in range(2)
         ]
 
     def apply(self, gradients: Sequence[tf.Tensor]) -> None:

@@ -145,7 +145,7 @@ def _load_inception(path: str, where: str) -> keras.Model:
             ) from error
         raise UserError(
             f"{where}: InceptionV3's weights could not be downloaded; save {INCEPTION_URL} and use "
-            "inception_v3:PATH.h5, or none"
+            "inception_v3:PATH.h5, or no features"
         ) from error
 
 

@@ -50,11 +50,7 @@ def require_size(
     height, width = size
     given = f"{what} is {height}x{width}"
     smallest = max(config.smallest_side, _MEASURED)
-    if min(size) < smallest:
-        raise UserError(
-            f"{given} pixels: {method} with these settings takes {smallest} and more "
-            "in each direction"
-        )
+    _require_side(size, what, smallest, f"{method} with these settings")
     multiple = config.tile_multiple
     if tile and multiple is None:
         raise UserError(f"--tile: {method} with these settings makes no images that repeat")
@@ -71,7 +67,13 @@ def require_size(
 
 def require_features(size: tuple[int, int], what: str) -> None:
     """Raise UserError if an image of this size, named `what`, is too small for SIFID."""
-    if min(size) < _SIFID:
+    _require_side(size, what, _SIFID, "SIFID")
+
+
+def _require_side(size: tuple[int, int], what: str, smallest: int, taker: str) -> None:
+    height, width = size
+    if min(size) < smallest:
         raise UserError(
-            f"{what} is {size[0]}x{size[1]} pixels: SIFID takes {_SIFID} and more in each direction"
+            f"{what} is {height}x{width} pixels: {taker} takes {smallest} and more "
+            "in each direction"
         )

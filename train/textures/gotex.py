@@ -132,7 +132,7 @@ def _train_network(
     extract = _choose_features(config)
     optimisation = Optimisation(
         network.generator,
-        [variable.value for variable in network.generator.trainable_variables],
+        network.generator.trainable_variables,
         lambda x: extract(x, False),
         targets,
         config,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -23,7 +24,7 @@ class Optimisation:
     def __init__(
         self,
         make_image: Callable[[Sequence[tf.Tensor]], tf.Tensor],
-        variables: Sequence[tf.Variable],
+        variables: Sequence[tf.Variable | keras.Variable],
         extract: Callable[[tf.Tensor], list[tf.Tensor]],
         targets: Sequence[np.ndarray],
         config: GotexConfig,

@@ -4,7 +4,6 @@ The two differ in their noise alone: Spatial GAN has neither global channels nor
 `models.textures.psgan`, `draw_noise` and `Training`.
 """
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import keras
@@ -116,13 +115,12 @@ class Training:
         self.learning_rate = tf.Variable(config.learning_rate)
         generator = self.model.generator.trainable_variables
         self.adams = [
-            self._adam(self.discriminator.trainable_variables),
-            self._adam([*self.model.stage.trainable_variables, *generator]),
+            Adam(variables, self.learning_rate, _BETA_1, corrects_epsilon=False)
+            for variables in (
+                self.discriminator.trainable_variables,
+                [*self.model.stage.trainable_variables, *generator],
+            )
         ]
-
-    def _adam(self, variables: Sequence[keras.Variable]) -> Adam:
-        values = [variable.value for variable in variables]
-        return Adam(values, self.learning_rate, _BETA_1, corrects_epsilon=False)
 
     @tf.function(autograph=False)
     def improve_discriminator(self, real: tf.Tensor, noise: Noise) -> tf.Tensor:

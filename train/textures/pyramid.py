@@ -51,32 +51,33 @@ def build_pyramid(image: np.ndarray, pyramid: Pyramid) -> list[np.ndarray]:
 
 
 def resize(
-    image: np.ndarray, scale: float, size: Sequence[int] | None = None, is_periodic: bool = False
+    image: np.ndarray, scale: float = 1.0, period: Sequence[int] | None = None
 ) -> np.ndarray:
     """An image (height, width, 3) in [-1, 1], scaled; float32 in [-1, 1]. See `scale_levels`.
 
     As the authors do, it cuts values to 256 levels first, also where `scale` is 1.
     """
     levels = np.float32(255.0) * ((image + np.float32(1.0)) / np.float32(2.0))
-    scaled = scale_levels(np.clip(levels, 0.0, 255.0).astype(np.uint8), scale, size, is_periodic)
+    scaled = scale_levels(np.clip(levels, 0.0, 255.0).astype(np.uint8), scale, period)
     return np.clip((np.float32(scaled / 255.0) - np.float32(0.5)) * np.float32(2.0), -1.0, 1.0)
 
 
 def scale_levels(
-    levels: np.ndarray, scale: float, size: Sequence[int] | None = None, is_periodic: bool = False
+    levels: np.ndarray, scale: float = 1.0, period: Sequence[int] | None = None
 ) -> np.ndarray:
     """An image (height, width, 3) scaled by cubic convolution, in float64, not clipped.
 
     As MATLAB's imresize, but for the authors' border: the image is mirrored below and to the right,
-    and what would lie above or to the left is left out. The result has `size` (height, width), or
-    its sides are rounded up. With `is_periodic` the image repeats beyond its edges, and each side
-    is scaled to the whole of `size`, so that the result does too.
+    and what would lie above or to the left is left out. Sides are rounded up. With `period`, a
+    (height, width) in place of `scale`, the image repeats beyond its edges, and so does the result,
+    which has this size.
     """
     values = np.float64(levels)
     for axis in range(2):
         length = values.shape[axis]
-        wanted = size[axis] if size else math.ceil(length * scale)
-        matrix = _weights(length, wanted, wanted / length if is_periodic else scale, is_periodic)
+        wanted = period[axis] if period else math.ceil(length * scale)
+        factor = wanted / length if period else scale
+        matrix = _weights(length, wanted, factor, is_periodic=period is not None)
         lines = np.moveaxis(values, axis, 0)
         scaled = matrix @ lines.reshape(length, -1)
         values = np.moveaxis(scaled.reshape(wanted, *lines.shape[1:]), 0, axis)

@@ -1,4 +1,4 @@
-"""SinGAN: a pyramid of generators, of which each adds detail to what the coarser ones made.
+"""SinGAN: a pyramid of generators; each adds detail to what the coarser ones made.
 
 Shaham, Dekel and Michaeli, "SinGAN: learning a generative model from a single natural image"
 (2019). See `Singan`, which makes images; `train.textures.singan_training` trains it.
@@ -71,18 +71,18 @@ class Singan:
         if coarser is None:
             return pad(np.zeros((*size, 3), np.float32))
         if tile:
-            return pad(resize(coarser, 1.0, size, is_periodic=True), tile)
+            return pad(resize(coarser, period=size), tile)
         padded = pad(resize(coarser, 1.0 / self.ratio)[: size[0], : size[1]])
         return stretch(padded, (size[0] + 2 * PADDING, size[1] + 2 * PADDING))
 
     def reconstruct(self, scales: int) -> np.ndarray | None:
-        """What the first so many scales make of the exemplar: (height, width, 3); None of 0."""
+        """What the coarsest `scales` scales make of the exemplar: (height, width, 3); None of 0."""
         fixed_noise = self.fixed_noise.numpy()
         zeros = [np.zeros((*size, 3), np.float32) for size in self.sizes[1:scales]]
         return self._generate_all([fixed_noise, *zeros][:scales])
 
     def draw(self, scales: int, generator: np.random.Generator) -> np.ndarray | None:
-        """A random image of the first so many scales, of the exemplar's size; None of 0."""
+        """A random image of the coarsest `scales` scales, as large as the exemplar; None of 0."""
         sizes = enumerate(self.sizes[:scales])
         return self._generate_all([self.draw_noise(*each, generator) for each in sizes])
 

@@ -37,11 +37,10 @@ class ScaleTraining:
         self.real = tf.constant(real[None])
         self.config = config
         self.learning_rate = tf.Variable(config.learning_rate)
-        self.adams = [self._adam(generator), self._adam(discriminator)]
-
-    def _adam(self, network: keras.Model) -> Adam:
-        values = [variable.value for variable in network.trainable_variables]
-        return Adam(values, self.learning_rate, _BETA_1)
+        self.adams = [
+            Adam(network.trainable_variables, self.learning_rate, _BETA_1)
+            for network in (generator, discriminator)
+        ]
 
     @tf.function(autograph=False)
     def improve_discriminator(
@@ -151,7 +150,7 @@ class Training:
         run_steps(self.step, self.steps, variables, tell, unfinished)
 
     def _count_pixels(self, steps: int) -> int:
-        """The pixels of the images of the first so many steps."""
+        """How many pixels the images of the first `steps` steps have."""
         scale, index = divmod(steps, self.config.steps)
         areas = [height * width for height, width in self.model.sizes]
         return self.config.steps * sum(areas[:scale]) + index * sum(areas[scale : scale + 1])
